@@ -1,0 +1,1 @@
+"""The Trophenix kernel: tenants, identity, permissions, and the machinery that hosts plugins."""

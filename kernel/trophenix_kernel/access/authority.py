@@ -1,0 +1,101 @@
+"""Casbin as the authority: role-based access with the tenant as domain, denials first.
+
+`enforce` walks every policy line in Python, so it is never asked on a request. What it would answer is compiled into one set per role when
+the plugins are loaded, and per person only in tenants that have grants of their own; a property test holds the sets against `enforce`.
+
+Source: docs/performance.md for the costs of each form.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, cast
+
+import casbin
+from casbin.model import Model
+
+from trophenix_kernel.access.model import Grant
+from trophenix_sdk.permissions import ROLES
+
+# Casbin logs a warning for every refusal; a refusal is an ordinary answer here.
+logging.getLogger("casbin").setLevel(logging.ERROR)
+
+_MODEL: Final = """
+[request_definition]
+r = sub, dom, act
+
+[policy_definition]
+p = sub, dom, act, eft
+
+[role_definition]
+g = _, _, _
+
+[policy_effect]
+e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
+
+[matchers]
+m = r.dom == p.dom && keyMatch(r.act, p.act) && g(r.sub, p.sub, r.dom)
+"""
+
+
+def enforcer(
+    domain: str, declared: Mapping[str, str | None], grants: Iterable[Grant], members: Mapping[str, str]
+) -> Any:
+    """A Casbin enforcer for one tenant.
+
+    Args:
+        domain: the tenant's id.
+        declared: permission → the least role that has it by default.
+        grants: the tenant's own grants.
+        members: user id → role.
+    """
+    model = Model()
+    model.load_model_from_text(_MODEL)
+    made: Any = casbin.Enforcer(model, enable_log=False)
+    made.enable_auto_save(False)
+    for upper, lower in zip(ROLES, ROLES[1:], strict=False):
+        made.add_grouping_policy(f"role:{upper}", f"role:{lower}", domain)
+    for user, role in members.items():
+        made.add_grouping_policy(f"user:{user}", f"role:{role}", domain)
+    for permission, role in declared.items():
+        if role is not None:
+            made.add_policy(f"role:{role}", domain, permission, "allow")
+    for grant in grants:
+        made.add_policy(f"{grant.subject_kind}:{grant.subject}", domain, grant.permission, grant.effect)
+    return made
+
+
+class Authority:
+    """The compiled answers.
+
+    Args:
+        declared: permission → the least role that has it by default, over all plugins that are ready.
+    """
+
+    def __init__(self, declared: Mapping[str, str | None]) -> None:
+        self.declared = dict(declared)
+        self._defaults: dict[str, frozenset[str]] = {
+            role: _compile(enforcer("*", declared, (), {}), f"role:{role}", "*", self.declared) for role in ROLES
+        }
+
+    def permissions(self, domain: str, user: str, role: str, grants: Iterable[Grant]) -> frozenset[str]:
+        """All that *user*, who holds *role* in the tenant, may do there."""
+        own = tuple(grants)
+        if not own:
+            return self._defaults[role]
+        return _compile(enforcer(domain, self.declared, own, {user: role}), f"user:{user}", domain, self.declared)
+
+
+def _compile(made: Any, subject: str, domain: str, declared: Mapping[str, str | None]) -> frozenset[str]:
+    lines = cast("list[list[str]]", made.get_implicit_permissions_for_user(subject, domain))
+    allowed: set[str] = set()
+    denied: set[str] = set()
+    for line in lines:
+        pattern, effect = line[2], line[3]
+        into = denied if effect == "deny" else allowed
+        if pattern.endswith("*"):
+            into.update(name for name in declared if name.startswith(pattern[:-1]))
+        elif pattern in declared:
+            into.add(pattern)
+    return frozenset(allowed - denied)

@@ -1,0 +1,1 @@
+"""Plugins: found, judged, loaded and called; a broken one never stops the platform."""

@@ -1,0 +1,220 @@
+"""Connections that remember which role they work as.
+
+Entering a plugin's role costs a round trip and makes PostgreSQL plan its prepared statements anew, so a connection keeps the role it had
+and is preferably lent to the same role again. The role is the only thing that lives at session level; the tenant never does, which is why
+connections need no reset between two borrowers.
+
+Source: docs/adr/0005-connections-keep-their-role.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict, deque
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from trophenix_kernel.storage.failures import translate
+from trophenix_sdk.errors import Unavailable
+
+ROLE_PATTERN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+class Lease:
+    """A connection while somebody works with it.
+
+    Attributes:
+        connection: the asyncpg connection.
+        role: the role its session is in.
+    """
+
+    __slots__ = ("connection", "role", "trips")
+
+    def __init__(self, connection: Any, role: str) -> None:
+        self.connection = connection
+        self.role = role
+        self.trips = 0
+
+    async def message(self, text: str) -> None:
+        """Send SQL text in one message, results thrown away: one round trip for any number of statements."""
+        self.trips += 1
+        await self.connection.execute(text)
+
+    async def fetch(self, text: str, arguments: list[Any]) -> list[Any]:
+        """Run one prepared statement: one round trip when the connection has run it before."""
+        self.trips += 1
+        return await self.connection.fetch(text, *arguments)
+
+
+class Pool:
+    """At most *size* connections to one cluster, whatever the number of roles.
+
+    Args:
+        dsn: where to, as the login that may become the roles.
+        size: connections at most; two to four times the server's cores serve best.
+        wait_seconds: how long a borrower waits for a free connection.
+        statement_seconds: the server stops any statement after this.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        size: int = 8,
+        wait_seconds: float = 10.0,
+        statement_seconds: float = 60.0,
+    ) -> None:
+        self.dsn = dsn
+        self.size = size
+        self.wait_seconds = wait_seconds
+        self.statement_seconds = statement_seconds
+        self.trips = 0
+        self._idle: OrderedDict[Lease, None] = OrderedDict()
+        self._idle_by_role: dict[str, list[Lease]] = {}
+        self._count = 0
+        self._waiting: deque[asyncio.Future[Lease | None]] = deque()
+        self._closed = False
+
+    async def acquire(self, role: str) -> Lease:
+        """A connection whose session is in *role*.
+
+        Raises:
+            Unavailable: none became free in time, or the server cannot be reached.
+        """
+        mine = self._idle_by_role.get(role)
+        while mine:
+            lease = mine.pop()
+            del self._idle[lease]
+            if not lease.connection.is_closed():
+                return lease
+            self._count -= 1
+        return await self._acquire_slowly(role)
+
+    async def _acquire_slowly(self, role: str) -> Lease:
+        if self._closed:
+            raise Unavailable("The server is shutting down.")
+        while True:
+            if self._count < self.size:
+                return await self._open(role)
+            if self._idle:
+                lease = self._pop_oldest()
+            else:
+                lease = await self._wait()
+                if lease is None:
+                    continue
+            if lease.connection.is_closed():
+                self._count -= 1
+                continue
+            if lease.role != role:
+                await self._switch(lease, role)
+            return lease
+
+    def release(self, lease: Lease) -> None:
+        """Give a connection back; one that is still inside a transaction is thrown away."""
+        self.trips += lease.trips
+        lease.trips = 0
+        if lease.connection.is_closed() or lease.connection.is_in_transaction() or self._closed:
+            lease.connection.terminate()
+            self._count -= 1
+            self._wake(None)
+            return
+        if not self._wake(lease):
+            self._idle[lease] = None
+            self._idle_by_role.setdefault(lease.role, []).append(lease)
+
+    async def close(self) -> None:
+        """Close all connections; those lent out close when they come back."""
+        self._closed = True
+        while self._waiting:
+            self._wake(None)
+        while self._idle:
+            lease = self._pop_oldest()
+            self._count -= 1
+            with contextlib.suppress(OSError, asyncpg.PostgresError, TimeoutError):
+                await lease.connection.close(timeout=2)
+
+    def _pop_oldest(self) -> Lease:
+        lease, _ = self._idle.popitem(last=False)
+        self._idle_by_role[lease.role].remove(lease)
+        return lease
+
+    def _wake(self, lease: Lease | None) -> bool:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(lease)
+                return True
+        return False
+
+    async def _wait(self) -> Lease | None:
+        waiter: asyncio.Future[Lease | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            async with asyncio.timeout(self.wait_seconds):
+                return await waiter
+        except TimeoutError as error:
+            raise Unavailable(
+                f"No database connection became free within {self.wait_seconds:g} s.",
+                next_step="Try again in a moment.",
+                headers=(("Retry-After", "1"),),
+            ) from error
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                lease = waiter.result()
+                if lease is not None:
+                    self.release(lease)
+            raise
+
+    async def _open(self, role: str) -> Lease:
+        _check_role(role)
+        self._count += 1
+        try:
+            connection = await asyncpg.connect(
+                self.dsn,
+                statement_cache_size=512,
+                timeout=self.wait_seconds,
+                server_settings={
+                    "application_name": "trophenix",
+                    "role": role,
+                    "statement_timeout": str(int(self.statement_seconds * 1000)),
+                    "idle_in_transaction_session_timeout": "60000",
+                    "jit": "off",
+                },
+            )
+            await connection.set_type_codec(
+                "jsonb",
+                schema="pg_catalog",
+                format="binary",
+                encoder=lambda value: b"\x01" + _as_json(value),
+                decoder=lambda data: msgspec.Raw(data[1:]),
+            )
+        except BaseException as error:
+            self._count -= 1
+            self._wake(None)
+            if isinstance(error, (OSError, asyncpg.PostgresError, TimeoutError)):
+                raise translate(error) from error
+            raise
+        return Lease(connection, role)
+
+    async def _switch(self, lease: Lease, role: str) -> None:
+        _check_role(role)
+        try:
+            await lease.message(f"set role {role}")
+        except BaseException:
+            lease.connection.terminate()
+            self.release(lease)
+            raise
+        lease.role = role
+
+
+def _check_role(role: str) -> None:
+    if not role or not ROLE_PATTERN.issuperset(role):
+        message = f"{role!r} is not a role name of this platform"
+        raise ValueError(message)
+
+
+def _as_json(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else msgspec.json.encode(value)

@@ -1,0 +1,1 @@
+"""Tenants: their data, their tree, and how a call finds its tenant."""

@@ -1,0 +1,1 @@
+"""How much is used: calls counted and bounded, without asking the database on each."""

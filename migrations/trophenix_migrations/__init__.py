@@ -1,0 +1,1 @@
+"""Runs the Alembic history of the kernel and of every plugin."""

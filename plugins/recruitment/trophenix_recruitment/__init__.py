@@ -1,0 +1,1 @@
+"""Athlete profiles: search, bulk import, duplicates, export."""

@@ -1,0 +1,1 @@
+"""All that a Trophenix plugin or theme author needs."""

@@ -1,0 +1,1 @@
+"""A running kernel, a database and two tenants in one pytest fixture."""
