@@ -8,7 +8,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up up test check lint types contracts alone wheels bench format clean
+.PHONY: help set-up up test check lint types contracts alone wheels bench format docs clean
 MAKEFLAGS += --no-print-directory
 
 help: ## Say what there is
@@ -53,6 +53,9 @@ bench: set-up ## Measure, and print figures beside the targets of docs/performan
 format: set-up ## Let ruff format and mend what it can
 	@$(RUN) ruff check --fix --quiet . || true
 	@$(RUN) ruff format .
+
+docs: set-up ## Write the pages that are made from the code
+	@$(RUN) python docs/write_errors.py
 
 clean: ## Remove what was built here; data (.data) and the environment (.venv) stay
 	rm -rf .build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

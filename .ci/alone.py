@@ -33,9 +33,14 @@ print(len(names) + 1)
 
 def main() -> int:
     """0 when every member works alone; the faults of all of them are printed."""
-    workspace = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["uv"]["workspace"]
+    workspace = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["uv"][
+        "workspace"
+    ]
     folders = sorted(
-        folder for pattern in workspace["members"] for folder in ROOT.glob(pattern) if (folder / "pyproject.toml").is_file()
+        folder
+        for pattern in workspace["members"]
+        for folder in ROOT.glob(pattern)
+        if (folder / "pyproject.toml").is_file()
     )
     failed = [folder.name for folder in folders if not works_alone(folder)]
     if failed:
@@ -63,12 +68,25 @@ def works_alone(folder: Path) -> bool:
     tests = tests_that_need_no_platform(folder, package)
     if tests:
         extra = [word for tool in TEST_TOOLS for word in ("--with", tool)]
-        command = [*isolated, *extra, "pytest", "-q", "-n", "2", "-m", "not bench", *map(str, tests)]
+        command = [
+            *isolated,
+            *extra,
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "-m",
+            "not bench",
+            *map(str, tests),
+        ]
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             print(f"{name}: a test fails that passes in the shared environment", file=sys.stderr)
             return False
     seconds = time.monotonic() - started
-    print(f"{name}: {imported.stdout.strip()} modules imported, {len(tests)} test files run, {seconds:.1f} s", flush=True)
+    print(
+        f"{name}: {imported.stdout.strip()} modules imported, {len(tests)} test files run, {seconds:.1f} s",
+        flush=True,
+    )
     return True
 
 
@@ -80,7 +98,11 @@ def tests_that_need_no_platform(folder: Path, package: str) -> list[Path]:
     fixtures = fixture_names(ROOT / "sdk" / "testing" / KIT)
     chosen: list[Path] = []
     for file in sorted((folder / "tests").rglob("test_*.py")):
-        around = [conftest for parent in file.parents if (conftest := parent / "conftest.py").is_file() and folder in conftest.parents]
+        around = [
+            conftest
+            for parent in file.parents
+            if (conftest := parent / "conftest.py").is_file() and folder in conftest.parents
+        ]
         if not any(needs(one, fixtures) for one in (file, *around)):
             chosen.append(file)
     return chosen
@@ -100,7 +122,9 @@ def fixture_names(folder: Path) -> frozenset[str]:
 def needs(file: Path, fixtures: frozenset[str]) -> bool:
     """Whether a test file imports the test kit or asks for one of its fixtures."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == KIT for alias in node.names):
+        if isinstance(node, ast.Import) and any(
+            alias.name.partition(".")[0] == KIT for alias in node.names
+        ):
             return True
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == KIT:
             return True

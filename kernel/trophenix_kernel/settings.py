@@ -27,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         pool_size: database connections per process and cluster.
         max_upload_bytes: the largest file read.
         trusted_proxies: how many reverse proxies in front set ``X-Forwarded-For`` and ``X-Forwarded-Proto``.
+        metrics_token: what a scraper of ``/metrics`` sends as its bearer; without one, only direct callers on this machine or a private
+            network are answered.
         strict: a plugin that is not ready stops the start.
         safe: start without any plugin.
     """
@@ -39,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pool_size: int = 8
     max_upload_bytes: int = 200 * 1024 * 1024
     trusted_proxies: int = 0
+    metrics_token: str = ""
     strict: bool = False
     safe: bool = False
 

@@ -56,7 +56,9 @@ class _Handler(BaseHTTPRequestHandler):
         if made is None:
             return self._send(404, b"unknown page", {"Content-Type": "text/plain"})
         request = {key.lower(): value for key, value in self.headers.items()}
-        answer = render(self.env, made(), sample.frame_of(self.env, name, language, mode), request=request)
+        answer = render(
+            self.env, made(), sample.frame_of(self.env, name, language, mode), request=request
+        )
         self._send(answer.status, answer.body, dict(answer.headers))
 
     def do_POST(self) -> None:

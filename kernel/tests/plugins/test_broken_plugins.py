@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from trophenix_testing.plugins import (
     FAULTS,
     HEALTHY,
@@ -47,7 +48,9 @@ def check(broken: BrokenPlugin, report: dict[str, Any]) -> None:
             one for one in report["failures"] if (one["plugin"], one["code"]) == (key, broken.code)
         ]
         assert any(all(part in one["message"] for part in broken.mentions) for one in said), said
-        assert all(plugins[key]["distribution"] in one["message"] or key in one["message"] for one in said)
+        assert all(
+            plugins[key]["distribution"] in one["message"] or key in one["message"] for one in said
+        )
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import selectors
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from trophenix_kernel.plugins.dispatcher import (
     CACHED_AUDIENCES,
     TIMED_CALLS,
@@ -28,7 +30,6 @@ from trophenix_kernel.plugins.dispatcher import (
 from trophenix_sdk.errors import Conflict
 from trophenix_sdk.hooks import Hook, HookKind, HookScope, OnError
 
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
 Body = Callable[..., Awaitable[Any]]
 
 BUDGET: Final = 1.0
@@ -89,10 +90,41 @@ class Bench:
         return [(failure.plugin, failure.kind) for failure in self.failures]
 
 
+class LeapingSelector(selectors.DefaultSelector):
+    """Instead of sleeping until the next timer, time leaps there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1_000.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("everything waits and no timer is set: the loop would never go on")
+        self.now += max(timeout, 0.0)
+        return super().select(0)
+
+
+class LeapingLoop(asyncio.SelectorEventLoop):
+    """An event loop with its own time, which only passes while everything waits."""
+
+    def __init__(self) -> None:
+        self.leaping = LeapingSelector()
+        super().__init__(self.leaping)
+
+    def time(self) -> float:
+        return self.leaping.now
+
+
+def leap(work: Coroutine[Any, Any, None]) -> None:
+    """Run *work* on a loop on which waiting takes no time."""
+    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+        runner.run(work)
+
+
 # --- behaviours -----------------------------------------------------------------------------------------------------------------
 
 
-async def says_nothing(ctx: Any, value: Any) -> None:  # noqa: ARG001
+async def says_nothing(ctx: Any, value: Any) -> None:
     """Healthy."""
 
 
@@ -298,9 +330,7 @@ class TestContainment:
         """Broken plugins before it are passed over, plugins after it are not asked."""
         kinds = [*mix, "answer", later]
         expected = next(
-            answer
-            for kind in kinds
-            if kind in HEALTHY and (answer := HEALTHY[kind][1]) is not None
+            answer for kind in kinds if kind in HEALTHY and (answer := HEALTHY[kind][1]) is not None
         )
 
         async def scene() -> None:
@@ -383,7 +413,9 @@ class TestContainment:
             return Trap(["x"])
 
         async def scene() -> None:
-            bench = Bench(hook(returns=(list,), items=str), {"acme.a": traps, "acme.b": says_nothing})
+            bench = Bench(
+                hook(returns=(list,), items=str), {"acme.a": traps, "acme.b": says_nothing}
+            )
 
             await bench.call()
 
@@ -509,7 +541,9 @@ class TestOrder:
     """Who runs when."""
 
     @given(st.lists(st.integers(0, 9), unique=True, min_size=1), st.sets(st.integers(0, 9)))
-    def test_enabled_plugins_run_in_the_order_registered(self, order: list[int], enabled: set[int]) -> None:
+    def test_enabled_plugins_run_in_the_order_registered(
+        self, order: list[int], enabled: set[int]
+    ) -> None:
         """The set of enabled plugins has no influence on the order."""
         ran: list[str] = []
 
@@ -568,7 +602,9 @@ class TestFailurePolicy:
         """Otherwise failing often enough would switch a veto off."""
 
         async def scene() -> None:
-            bench = Bench(hook(on_error=OnError.VETO), {"acme.a": raises}, breaker=BreakerPolicy(2, 60))
+            bench = Bench(
+                hook(on_error=OnError.VETO), {"acme.a": raises}, breaker=BreakerPolicy(2, 60)
+            )
             for _ in range(2):
                 with pytest.raises(HookVetoed):
                     await bench.call()
@@ -588,7 +624,9 @@ class TestFailurePolicy:
             raise Conflict("sold out", next_step="Choose another day.")
 
         async def scene() -> None:
-            bench = Bench(hook(on_error=OnError.VETO), {"acme.a": refuses}, breaker=BreakerPolicy(1, 60))
+            bench = Bench(
+                hook(on_error=OnError.VETO), {"acme.a": refuses}, breaker=BreakerPolicy(1, 60)
+            )
 
             for _ in range(3):
                 with pytest.raises(Conflict, match="sold out"):
@@ -649,7 +687,9 @@ class TestBreaker:
                 await bench.call(audience=Audience.of(tenant, plugins))
 
             made = Counter(calls)
-            assert {(one.plugin, one.tenant, one.hook) for one in bench.dispatcher.open_breakers()} == {
+            assert {
+                (one.plugin, one.tenant, one.hook) for one in bench.dispatcher.open_breakers()
+            } == {
                 (plugin, tenant, "ask")
                 for plugin, kind in plugins.items()
                 for tenant in made
@@ -657,7 +697,9 @@ class TestBreaker:
             }
             assert asked == Counter(
                 {
-                    (plugin, tenant): made[tenant] if kind in HEALTHY else min(made[tenant], threshold)
+                    (plugin, tenant): made[tenant]
+                    if kind in HEALTHY
+                    else min(made[tenant], threshold)
                     for plugin, kind in plugins.items()
                     for tenant in made
                 }
@@ -758,7 +800,9 @@ class TestBlockingCode:
         """Takes three times its budget without ever suspending."""
 
         async def run(ctx: Any, value: Any) -> str:  # noqa: ARG001
-            bench[0].loop.leaping.now += 3 * BUDGET  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+            loop = bench[0].loop
+            assert isinstance(loop, LeapingLoop)
+            loop.leaping.now += 3 * BUDGET
             return "done"
 
         return run
@@ -768,7 +812,9 @@ class TestBlockingCode:
 
         async def scene() -> None:
             benches: list[Bench] = []
-            bench = Bench(hook(), {"acme.a": answers, "acme.b": self.blocks(benches), "acme.c": answers_later})
+            bench = Bench(
+                hook(), {"acme.a": answers, "acme.b": self.blocks(benches), "acme.c": answers_later}
+            )
             benches.append(bench)
 
             outcome = await bench.call()
@@ -798,7 +844,10 @@ class TestBlockingCode:
             await bench.call()
             await bench.call()
 
-            assert bench.kinds == [("", FailureKind.OVER_BUDGET), ("acme.b", FailureKind.OVER_BUDGET)]
+            assert bench.kinds == [
+                ("", FailureKind.OVER_BUDGET),
+                ("acme.b", FailureKind.OVER_BUDGET),
+            ]
             assert "acme.a, acme.b" in bench.failures[0].found
 
         leap(scene())
@@ -822,7 +871,10 @@ class TestPreparedCalls:
 
     def test_equal_sets_of_plugins_share_a_fingerprint_whoever_the_tenant_is(self) -> None:
         """A thousand tenants with the same plugins cost one entry."""
-        assert Audience.of("a", ["x.b", "x.a"]).fingerprint == Audience.of("b", ["x.a", "x.b"]).fingerprint
+        assert (
+            Audience.of("a", ["x.b", "x.a"]).fingerprint
+            == Audience.of("b", ["x.a", "x.b"]).fingerprint
+        )
         assert Audience.of("a", ["x.a"]).fingerprint != Audience.of("a", ["x.a", "x.b"]).fingerprint
 
     def test_old_sets_make_room_for_new_ones(self) -> None:
@@ -836,7 +888,7 @@ class TestPreparedCalls:
             outcome = await bench.call(audience=Audience.of("acme", ["acme.a", "other.p0"]))
 
             assert len(outcome.answers) == 1
-            assert len(bench.dispatcher._chains) == CACHED_AUDIENCES  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            assert len(bench.dispatcher._chains) == CACHED_AUDIENCES  # pyright: ignore[reportPrivateUsage]
 
         leap(scene())
 
@@ -882,11 +934,14 @@ class TestCalling:
         async def looks(ctx: Any, value: Any) -> None:  # noqa: ARG001
             seen.append(ctx)
 
+        def lend(plugin: str, ctx: Any) -> str:
+            return f"{ctx} for {plugin}"
+
         async def scene() -> None:
             bench = Bench(
                 hook(),
                 {"acme.a": looks, "acme.b": looks},
-                lend=lambda plugin, ctx: f"{ctx} for {plugin}",
+                lend=lend,
             )
 
             for _ in range(TIMED_CALLS + 1):
@@ -932,16 +987,3 @@ class TestCalling:
             assert (await threaded.call("same", audience=nobody)).value == "same"
 
         leap(scene())
-
-
-def leap(work: Coroutine[Any, Any, None]) -> None:
-    """Run *work* on a loop on which waiting takes no time."""
-    _RUN[0](work)
-
-
-_RUN: list[Run] = []
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _leaping(leaping_runner: Run) -> None:  # pyright: ignore[reportUnusedFunction]
-    _RUN[:] = [leaping_runner]

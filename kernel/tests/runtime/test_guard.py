@@ -70,12 +70,13 @@ def test_children_are_stopped_lowest_rank_first(
         import sys
         from trophenix_kernel.runtime.guard import Launch, process_guard
         CHILD = '''
-        import signal, sys
+        import os, signal, sys
         def end(*_):
             open(sys.argv[2], "a").write(sys.argv[1] + " ")
             sys.exit()
         signal.signal(signal.SIGTERM, end)
-        print("up", sys.argv[1], flush=True)
+        # In one piece: three processes write to the same pipe.
+        os.write(1, b"up" + bytes([10]))
         while True: signal.pause()
         '''.replace("\\n        ", "\\n")
         for rank in (5, 1, 3):

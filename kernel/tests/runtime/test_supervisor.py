@@ -42,6 +42,8 @@ RUN = """
 
     async def on_ready():
         print("all ready", flush=True)
+        if options.get("brief"):
+            supervisor.stop()
 
     services = [
         EmbeddedPostgres(directory / "postgres", durable=False, port=options.get("port")),
@@ -146,6 +148,34 @@ class TestStop:
         process.send_signal(signal.SIGTERM)
 
         assert "web did not stop within 0.2 s: killing it" in rest_of(process)
+        assert scene.processes() == {}
+
+    def test_the_caller_can_stop_it_as_a_signal_would(self, scene: Scene) -> None:
+        """For a run that only checks that everything starts."""
+        process = supervise(scene, program("web", WAIT), brief=True)
+        output = rest_of(process)
+
+        assert "all ready" in output
+        assert "everything is stopped" in output
+        assert process.returncode == 0
+        assert scene.processes() == {}
+
+    def test_a_supervisor_started_right_after_a_kill_9_takes_over(
+        self, scene: Scene, until_line: UntilLine, until_gone: UntilGone
+    ) -> None:
+        """Even while the guardian of the first one is still stopping things."""
+        first = supervise(scene, program("web", WAIT), services=True)
+        until_line(first, "all ready")
+        pids = scene.processes()
+        first.kill()
+        first.wait()
+        second = supervise(scene, program("web", WAIT), services=True)
+        until_line(second, "all ready")
+        until_gone(*pids)
+        second.send_signal(signal.SIGTERM)
+
+        assert "everything is stopped" in rest_of(second)
+        assert second.returncode == 0
         assert scene.processes() == {}
 
     def test_a_killed_supervisor_takes_everything_along(

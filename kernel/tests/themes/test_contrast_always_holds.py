@@ -77,9 +77,7 @@ def test_a_colour_survives_the_way_through_oklch_and_back(colour: str) -> None:
     """Converting there and back changes a channel by one step at most."""
     back = from_oklch(*to_oklch(colour))
 
-    steps = [
-        abs(int(colour[at : at + 2], 16) - int(back[at : at + 2], 16)) for at in (1, 3, 5)
-    ]
+    steps = [abs(int(colour[at : at + 2], 16) - int(back[at : at + 2], 16)) for at in (1, 3, 5)]
     assert max(steps) <= 1
 
 

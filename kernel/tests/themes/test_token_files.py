@@ -34,7 +34,11 @@ def test_a_short_file_takes_the_rest_from_the_default() -> None:
 
 def test_an_alias_is_followed() -> None:
     """``{color.brand}`` stands for that colour."""
-    color = {"$type": "color", "brand": {"$value": "#b21228"}, "accent": {"$value": "{color.brand}"}}
+    color = {
+        "$type": "color",
+        "brand": {"$value": "#b21228"},
+        "accent": {"$value": "{color.brand}"},
+    }
 
     assert read_tokens(_file(color=color)).accent == "#b21228"
 

@@ -178,6 +178,16 @@ class Credentials:
         assert made is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
         return made
 
+    async def reset_password(self, user: UUID, password: str) -> None:
+        """Set a password without the old one, and end every session; for administrators.
+
+        Raises:
+            Invalid: it is too weak.
+        """
+        passwords.check_strength(password)
+        await self._platform.first(store.SET_PASSWORD, id=user, password_hash=await passwords.hash_password(password))
+        await self._platform.all(store.REVOKE_OTHERS, user=user, keep=new_id(), now=self._clock.now())
+
     async def set_locale(self, user: UUID, locale: str) -> None:
         """Remember the person's language."""
         await self._platform.first(store.SET_LOCALE, id=user, locale=locale)

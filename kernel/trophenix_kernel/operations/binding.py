@@ -172,13 +172,13 @@ def _check(
 _CODES: Final = (
     ("length <=", "too_long"),
     ("length >=", "too_short"),
-    ("matching regex", "wrong_format"),
-    ("Invalid enum", "not_a_choice"),
+    ("matching regex", "bad_format"),
+    ("Invalid enum", "not_listed"),
     ("<=", "too_large"),
     (">=", "too_small"),
     ("< ", "too_large"),
     ("> ", "too_small"),
-    ("Invalid", "wrong_format"),
+    ("Invalid", "bad_format"),
     ("Expected", "wrong_type"),
 )
 

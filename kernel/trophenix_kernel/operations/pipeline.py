@@ -53,6 +53,13 @@ class JobAccepted(msgspec.Struct, frozen=True):
     status: str = "queued"
 
 
+class RunningJob(msgspec.Struct, frozen=True):
+    """The job a worker runs; its success is written with what it did."""
+
+    id: UUID
+    attempt: int
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a door was asked.
 
@@ -61,6 +68,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         idempotency_key: the caller's key; the same key and the same request give the same answer once.
         fingerprint: gives, once the input was read, a digest of method, path and body that binds the key to them.
         expected_version: from ``If-Match``.
+        job: set by the worker, so that a background operation runs instead of being queued.
     """
 
     read_input: Callable[[], Awaitable[Any] | Any]
@@ -68,7 +76,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: Callable[[], bytes] = bytes
     expected_version: int | None = None
     report_progress: Callable[[int, int], Awaitable[None]] | None = None
-    in_background: bool = False
+    job: RunningJob | None = None
 
 
 class Answer:
@@ -210,7 +218,7 @@ class Pipeline:
         except AnsweredBefore:
             return await self._stored(bound, caller, pool, actor.id, request.idempotency_key)
         try:
-            if operation.background and not request.in_background:
+            if operation.background and request.job is None:
                 job = job_of(bound, given, caller)
                 call.jobs.append(job)
                 answer = Answer(202, self._encoder.encode(accepted := JobAccepted(job["id"])), accepted)
@@ -329,6 +337,9 @@ class Pipeline:
                 "request_id": caller.request_id,
             }
         }
+        if request.job is not None:
+            result = msgspec.Raw(answer.body) if answer.body else None
+            document["job"] = {"id": request.job.id, "attempt": request.job.attempt, "result": result}
         if call.emitted:
             document["events"] = call.emitted
         if call.jobs:

@@ -24,6 +24,7 @@ from trophenix_kernel.panels.compose import (
 )
 from trophenix_kernel.panels.forms import Bound, arrange, bind, describe, place, rules
 from trophenix_kernel.panels.language import Catalogues, Language, zone
+from trophenix_kernel.panels.problems import problem_notice, problem_page
 from trophenix_kernel.panels.render import (
     CONTENT_SECURITY_POLICY,
     HEADERS,
@@ -146,6 +147,8 @@ __all__ = [
     "list_query",
     "pack",
     "place",
+    "problem_notice",
+    "problem_page",
     "render",
     "rules",
     "zone",

@@ -25,7 +25,9 @@ _TYPES: Final = {
     ".woff2": "font/woff2",
     ".txt": "text/plain; charset=utf-8",
 }
-_PACKED: Final = frozenset({".css", ".js", ".svg"})  # the others are compressed already or not served
+_PACKED: Final = frozenset(
+    {".css", ".js", ".svg"}
+)  # the others are compressed already or not served
 _SERVED: Final = frozenset(_TYPES)
 
 
@@ -74,6 +76,7 @@ class Assets:
 
     @property
     def base(self) -> str:
+        """What every address begins with."""
         return self._base
 
     def href(self, name: str) -> str:

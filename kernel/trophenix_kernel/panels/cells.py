@@ -44,7 +44,13 @@ def label_of(value: Any, labels: Mapping[str, Text], domain: str, language: Lang
 
 
 def cell(
-    col: Col, item: object, language: Language, now: dt.datetime, *, href: str = "", domain: str = "kernel"
+    col: Col,
+    item: object,
+    language: Language,
+    now: dt.datetime,
+    *,
+    href: str = "",
+    domain: str = "kernel",
 ) -> Cell:
     """One value of *item*, ready to be shown.
 
@@ -86,7 +92,9 @@ def cell(
     elif kind == "yesno":
         text = language.message("Yes") if value else language.message("No")
     elif kind == "tags":
-        shown: Iterable[Any] = value if isinstance(value, list | tuple | set | frozenset) else (value,)  # pyright: ignore[reportUnknownVariableType]
+        shown: Iterable[Any] = (
+            value if isinstance(value, list | tuple | set | frozenset) else (value,)
+        )  # pyright: ignore[reportUnknownVariableType]
         tags = tuple(label_of(part, col.labels, domain, language) for part in shown)
         text = ", ".join(tags)
     elif kind == "progress":
@@ -98,7 +106,9 @@ def cell(
         target = str(pick(item, col.href) or "") if col.href else str(value)
         link = target if target.startswith(_SAFE_SCHEMES) else href
     else:
-        text = label_of(value, col.labels, domain, language) if col.labels else _plain(value, language)
+        text = (
+            label_of(value, col.labels, domain, language) if col.labels else _plain(value, language)
+        )
     return Cell(
         key=col.key,
         label=label,
@@ -143,7 +153,9 @@ def _money(value: Any, col: Col, language: Language) -> str:
 
 
 def _time(value: Any, kind: str, language: Language, now: dt.datetime) -> tuple[str, str]:
-    if not isinstance(value, dt.date):  # a date that is only partly known arrives as text: 1994, 1994-05
+    if not isinstance(
+        value, dt.date
+    ):  # a date that is only partly known arrives as text: 1994, 1994-05
         return str(value), ""
     iso = value.isoformat()
     if isinstance(value, dt.datetime):

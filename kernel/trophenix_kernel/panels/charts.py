@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -48,7 +49,7 @@ def draw(kind: str, data: ChartData, caption: str, language: Language) -> Markup
 
 def ticks(highest: float) -> list[float]:
     """Round values from zero to at least *highest*, three to six of them."""
-    if highest <= 0 or not math.isfinite(highest):
+    if highest < 1e-12 or not math.isfinite(highest):
         return [0.0, 1.0]
     base = 10.0 ** math.floor(math.log10(highest / 5))
     step = next(times * base for times in (1, 2, 2.5, 5, 10) if times * base * 5 >= highest)
@@ -109,9 +110,7 @@ def _area(lines: Sequence[Sequence[float]], top: float) -> Markup:
         path = _curve(_points(values, 0.0, top, WIDTH, HEIGHT))
         if number == 1:
             drawn += f'<path class="tx-chart-fill" d="{path}L{WIDTH},{HEIGHT}L0,{HEIGHT}Z"/>'
-        drawn += (
-            f'<path class="tx-chart-line tx-s{number}" d="{path}" vector-effect="non-scaling-stroke"/>'
-        )
+        drawn += f'<path class="tx-chart-line tx-s{number}" d="{path}" vector-effect="non-scaling-stroke"/>'
     return Markup(drawn)
 
 
@@ -135,7 +134,9 @@ def _bars(data: ChartData, top: float) -> Markup:
 def _split(data: ChartData, caption: str, language: Language) -> Markup:
     values = [max(0.0, value) for value in data.series[0].values]
     labels = [_label(label, language) for label in data.labels]
-    if len(values) > MOST_SERIES:  # colours past the sixth are not told apart: the small ones become one
+    if (
+        len(values) > MOST_SERIES
+    ):  # colours past the sixth are not told apart: the small ones become one
         rest = sum(values[MOST_SERIES - 1 :])
         values = [*values[: MOST_SERIES - 1], rest]
         labels = [*labels[: MOST_SERIES - 1], language.text(_("Others"))]
@@ -143,9 +144,7 @@ def _split(data: ChartData, caption: str, language: Language) -> Markup:
     left, drawn, rows = 0.0, "", Markup("")
     for number, (label, value) in enumerate(zip(labels, values, strict=False), 1):
         width = value / whole * WIDTH
-        drawn += (
-            f'<rect class="tx-s{number}" x="{left:.1f}" y="0" width="{max(0.0, width - 3):.1f}" height="20"/>'
-        )
+        drawn += f'<rect class="tx-s{number}" x="{left:.1f}" y="0" width="{max(0.0, width - 3):.1f}" height="20"/>'
         left += width
         rows += Markup(
             '<li><span class="tx-key tx-s{}">{}</span><b>{}</b><span>{}</span></li>'
@@ -231,7 +230,9 @@ def _value(value: float, data: ChartData, language: Language) -> str:
     return language.number(value)
 
 
-def _points(values: Sequence[float], low: float, high: float, width: int, height: int) -> list[Point]:
+def _points(
+    values: Sequence[float], low: float, high: float, width: int, height: int
+) -> list[Point]:
     step = width / max(1, len(values) - 1)
     spread = (high - low) or 1.0
     return [
@@ -247,15 +248,15 @@ def _curve(points: Sequence[Point]) -> str:
     """
     slopes = [
         (after[1] - before[1]) / (after[0] - before[0])
-        for before, after in zip(points, points[1:], strict=False)
+        for before, after in itertools.pairwise(points)
     ]
     tangents = [slopes[0]]
-    for before, after in zip(slopes, slopes[1:], strict=False):
+    for before, after in itertools.pairwise(slopes):
         same_way = before * after > 0
         tangents.append(2 * before * after / (before + after) if same_way else 0.0)
     tangents.append(slopes[-1])
     path = f"M{points[0][0]:.1f},{points[0][1]:.1f}"
-    for index, ((x0, y0), (x1, y1)) in enumerate(zip(points, points[1:], strict=False)):
+    for index, ((x0, y0), (x1, y1)) in enumerate(itertools.pairwise(points)):
         third = (x1 - x0) / 3
         path += (
             f"C{x0 + third:.1f},{y0 + tangents[index] * third:.1f} "

@@ -128,9 +128,7 @@ def list_query(panel: Panel, asked: Posted) -> ListQuery:
     return ListQuery(
         q=one("q")[:200] if panel.search else "",
         sort=sort if sort.removeprefix("-") in orders else panel.sort,
-        filters={
-            given.key: value for given in panel.filters if (value := one(given.key)[:200])
-        },
+        filters={given.key: value for given in panel.filters if (value := one(given.key)[:200])},
         cursor=one("cursor"),
         start=int(start) if start.isdecimal() and len(start) < 10 and int(start) > 0 else 1,
         trail=tuple(asked.get("trail", ()))[-TRAIL:],
@@ -247,7 +245,7 @@ def detail_page(
             Button(
                 label=_("Delete"),
                 post=f"{path}/delete",
-                icon="trash-2",
+                icon="trash",
                 tone="bad",
                 confirm=_("Delete “%(name)s”? This cannot be undone.") % {"name": title},
             )
@@ -295,7 +293,11 @@ def form_page(
         notice: something to say above.
     """
     faults = [*(bound.problems if bound else ()), *problems]
-    without = {"id", panel.id, *({panel.version} if panel.version else ())} if item is not None else set[str]()
+    without = (
+        {"id", panel.id, *({panel.version} if panel.version else ())}
+        if item is not None
+        else set[str]()
+    )
     fields = forms.describe(
         struct,
         place.language,
@@ -416,9 +418,7 @@ def dashboard(
 ) -> Dashboard:
     """The first page, its widgets arranged so that no row has a hole."""
     spans = pack([widget.span for widget in widgets])
-    placed = [
-        msgspec.structs.replace(widgets[index], span=span) for index, span in spans
-    ]
+    placed = [msgspec.structs.replace(widgets[index], span=span) for index, span in spans]
     return Dashboard(
         title=title,
         name=_("Dashboard"),
@@ -473,9 +473,7 @@ def _row(panel: Panel, item: object, place: Place, *, link: bool) -> Row:
         id=id_,
         title=_text(item, panel.title) or id_,
         href=href,
-        cells=tuple(
-            _cell(col, item, place, href if col.key == linked else "") for col in columns
-        ),
+        cells=tuple(_cell(col, item, place, href if col.key == linked else "") for col in columns),
     )
 
 
@@ -566,7 +564,9 @@ def _filters(
                 )
                 for choice in choices
             )
-        kind: Any = "select" if options else {"date": "date", "integer": "number"}.get(shape, "text")
+        kind: Any = (
+            "select" if options else {"date": "date", "integer": "number"}.get(shape, "text")
+        )
         controls.append(
             FilterControl(
                 name=given.key,
@@ -614,7 +614,7 @@ def _exports(panel: Panel, query: ListQuery, place: Place) -> tuple[Button, ...]
     names: Mapping[str, tuple[Text, str]] = {
         "csv": (_("CSV, for any spreadsheet"), "file-text"),
         "xlsx": (_("Excel"), "file-spreadsheet"),
-        "json": (_("JSON, for programs"), "file-json"),
+        "json": (_("JSON, for programs"), "braces"),
     }
     return tuple(
         Button(

@@ -25,9 +25,9 @@ from trophenix_kernel.panels.cells import label_of, pick, spell
 from trophenix_kernel.panels.language import Language
 from trophenix_kernel.panels.views import FormField, FormSection, Option
 from trophenix_sdk.errors import FieldProblem
+from trophenix_sdk.files import Upload
 from trophenix_sdk.i18n import LazyText, Text, gettext_lazy
 from trophenix_sdk.panels import F, Section
-from trophenix_sdk.files import Upload
 
 _ = gettext_lazy("kernel")
 
@@ -349,7 +349,9 @@ def _question(
         values = tuple(answers.get(rule.name, ()))
     else:
         known = pick(record, rule.name) if record is not None else rule.default
-        values = _typed(known if known is not None or record is not None else rule.default, language)
+        values = _typed(
+            known if known is not None or record is not None else rule.default, language
+        )
     value = values[0] if values else ""
     attributes: list[tuple[str, str]] = []
     control: Any = "text"
@@ -502,7 +504,9 @@ def _read_time(rule: Rule, text: str, zone: dt.tzinfo) -> tuple[Any, FieldProble
             return dt.date.fromisoformat(text), None
         if rule.shape == "time":
             return dt.time.fromisoformat(text), None
-        value = dt.datetime.fromisoformat(text)  # browsers leave the seconds out; fromisoformat takes both
+        value = dt.datetime.fromisoformat(
+            text
+        )  # browsers leave the seconds out; fromisoformat takes both
         return (value if value.tzinfo else value.replace(tzinfo=zone)), None
     except ValueError:
         code = "not_a_time" if rule.shape == "datetime" else "not_a_date"
@@ -512,7 +516,9 @@ def _read_time(rule: Rule, text: str, zone: dt.tzinfo) -> tuple[Any, FieldProble
 def _read_text(rule: Rule, text: str) -> tuple[Any, FieldProblem | None]:
     value = text.replace("\r\n", "\n")
     if rule.shortest is not None and len(value) < rule.shortest:
-        return UNSET, _fault(rule, "too_short", f"{len(value)} characters, expected {rule.shortest}")
+        return UNSET, _fault(
+            rule, "too_short", f"{len(value)} characters, expected {rule.shortest}"
+        )
     if rule.longest is not None and len(value) > rule.longest:
         return UNSET, _fault(rule, "too_long", f"{len(value)} characters, at most {rule.longest}")
     try:

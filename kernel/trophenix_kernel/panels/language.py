@@ -89,7 +89,7 @@ class Language:
     """
 
     def __init__(
-        self, code: str, catalogues: Catalogues, zone: dt.tzinfo = dt.timezone.utc
+        self, code: str, catalogues: Catalogues, zone: dt.tzinfo = dt.UTC
     ) -> None:
         self.locale = _locale(code)
         self.code = str(self.locale).replace("_", "-")
@@ -108,7 +108,7 @@ class Language:
         if not isinstance(message, LazyText):
             return message
         if message.plural:
-            found = self.plural(message.message, message.plural, message.count, message.domain)
+            found = self.plural(message.message, message.plural, message.number, message.domain)
         else:
             found = self.message(message.message, message.domain)
         if not message.values:
@@ -143,7 +143,7 @@ class Language:
     def word(self, value: str, domain: str = KERNEL) -> str:
         """A code such as ``on_sale`` as people read it: its translation, else ``On sale``."""
         found = self.message(value, domain)
-        if found != value or not value:
+        if found != value or "." in value or not value:  # a dotted name is a name, not a word
             return found
         spaced = value.replace("_", " ").strip()
         return spaced[:1].upper() + spaced[1:]
@@ -152,9 +152,11 @@ class Language:
 
     def number(self, value: float | Decimal) -> str:
         """Grouped in the reader's way, at most two decimals."""
-        if isinstance(value, float) and not math.isfinite(value):
-            return "–"
-        return babel_numbers.format_decimal(value, format=_decimals(self.locale, 2), locale=self.locale)
+        if not _writable(value):
+            return "–" if not math.isfinite(value) else f"{value:.3g}"
+        return babel_numbers.format_decimal(
+            value, format=_decimals(self.locale, 2), locale=self.locale
+        )
 
     def compact(self, value: float) -> str:
         """Short, for axes: 15 K, 1.2 M."""
@@ -165,8 +167,8 @@ class Language:
 
     def percent(self, ratio: float) -> str:
         """A ratio as percent with at most one decimal."""
-        if not math.isfinite(ratio):
-            return "–"
+        if not _writable(ratio):
+            return "–" if not math.isfinite(ratio) else f"{ratio * 100:.3g}\u00a0%"
         pattern = self.locale.percent_formats[None].pattern.replace("0", "0.#", 1)
         pattern = pattern if "#,##0.#" in pattern else self.locale.percent_formats[None].pattern
         return babel_numbers.format_percent(ratio, format=pattern, locale=self.locale)
@@ -184,9 +186,14 @@ class Language:
             pattern = pattern.replace(".00", "")
         else:
             pattern = pattern.replace(".00", "." + "0" * digits)
+        if pattern.startswith("¤#") and self._symbol(currency)[-1:].isalpha():
+            pattern = pattern.replace("¤#", "¤\u00a0#", 1)  # CLDR: letters never touch digits
         return babel_numbers.format_currency(
             amount, currency, format=pattern, locale=self.locale, currency_digits=False
         )
+
+    def _symbol(self, currency: str) -> str:
+        return babel_numbers.get_currency_symbol(currency, locale=self.locale)
 
     def size(self, count: int) -> str:
         """A number of bytes in the unit people would choose."""
@@ -204,9 +211,7 @@ class Language:
 
     def instant(self, value: dt.datetime, style: str = "datetime") -> str:
         """A point in time in the reader's time zone."""
-        return babel_dates.format_datetime(
-            self.local(value), _PATTERNS[style], locale=self.locale
-        )
+        return babel_dates.format_datetime(self.local(value), _PATTERNS[style], locale=self.locale)
 
     def ago(self, value: dt.datetime, now: dt.datetime) -> str:
         """How long before or after *now*: 3 minutes ago, in 2 days."""
@@ -216,7 +221,7 @@ class Language:
 
     def local(self, value: dt.datetime) -> dt.datetime:
         """*value* in the reader's time zone; one without a zone is taken to be UTC."""
-        aware = value if value.tzinfo else value.replace(tzinfo=dt.timezone.utc)
+        aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
         return aware.astimezone(self.zone)
 
     def _value(self, value: object) -> str:
@@ -248,7 +253,7 @@ def zone(name: str) -> dt.tzinfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        return dt.timezone.utc
+        return dt.UTC
 
 
 @lru_cache(maxsize=64)
@@ -259,6 +264,11 @@ def _locale(code: str) -> Locale:
         except (UnknownLocaleError, ValueError):
             continue
     return Locale.parse("en")
+
+
+def _writable(value: float | Decimal) -> bool:
+    """Within what decimal arithmetic keeps exactly; beyond it a figure is only an order of magnitude."""
+    return math.isfinite(value) and abs(value) < 1e18
 
 
 @lru_cache(maxsize=64)

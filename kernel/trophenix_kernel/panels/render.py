@@ -58,7 +58,7 @@ class Environment:
         self.assets = assets
         self.icons = icons
 
-    def language(self, code: str, zone: dt.tzinfo = dt.timezone.utc) -> Language:
+    def language(self, code: str, zone: dt.tzinfo = dt.UTC) -> Language:
         """The language of that code in that time zone."""
         return Language(code, self.catalogues, zone)
 
@@ -130,7 +130,7 @@ def render(
     frame: Frame,
     *,
     request: Mapping[str, str] | None = None,
-    zone: dt.tzinfo = dt.timezone.utc,
+    zone: dt.tzinfo = dt.UTC,
 ) -> Rendered:
     """The page, or the part of it that htmx asked for.
 

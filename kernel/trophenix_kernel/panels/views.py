@@ -28,7 +28,7 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True):
 # --- the frame around every page ------------------------------------------------------------------
 
 
-class NavItem(Struct, kw_only=True):
+class NavItem(Struct, frozen=True, kw_only=True):
     """One entry of the side bar. ``count`` is how many wait to be handled."""
 
     label: Text
@@ -38,14 +38,14 @@ class NavItem(Struct, kw_only=True):
     count: int = 0
 
 
-class NavSection(Struct, kw_only=True):
+class NavSection(Struct, frozen=True, kw_only=True):
     """A heading of the side bar with its entries; no heading when ``label`` is empty."""
 
     items: tuple[NavItem, ...]
     label: Text = ""
 
 
-class Person(Struct, kw_only=True):
+class Person(Struct, frozen=True, kw_only=True):
     """Who is signed in."""
 
     name: str
@@ -53,7 +53,7 @@ class Person(Struct, kw_only=True):
     role: Text = ""
 
 
-class TenantChoice(Struct, kw_only=True):
+class TenantChoice(Struct, frozen=True, kw_only=True):
     """An organisation one may change to: by address when ``href`` is given, else by posting its slug."""
 
     name: str
@@ -63,14 +63,14 @@ class TenantChoice(Struct, kw_only=True):
     current: bool = False
 
 
-class Toast(Struct, kw_only=True):
+class Toast(Struct, frozen=True, kw_only=True):
     """A short message that goes away by itself."""
 
     text: Text
     tone: Tone = "ok"
 
 
-class Usage(Struct, kw_only=True):
+class Usage(Struct, frozen=True, kw_only=True):
     """How much of a quota is used, at the foot of the side bar."""
 
     label: Text
@@ -79,7 +79,7 @@ class Usage(Struct, kw_only=True):
     href: str = ""
 
 
-class Paths(Struct, kw_only=True):
+class Paths(Struct, frozen=True, kw_only=True):
     """Where the shell's own forms are sent."""
 
     home: str = "/admin"
@@ -91,7 +91,7 @@ class Paths(Struct, kw_only=True):
     tenant: str = "/preferences/tenant"
 
 
-class Frame(Struct, kw_only=True):
+class Frame(Struct, frozen=True, kw_only=True):
     """What every page of one request shares.
 
     Attributes:
@@ -117,14 +117,14 @@ class Frame(Struct, kw_only=True):
     now: dt.datetime | None = None
 
 
-class Crumb(Struct, kw_only=True):
+class Crumb(Struct, frozen=True, kw_only=True):
     """One step on the way to this page."""
 
     label: Text
     href: str = ""
 
 
-class Button(Struct, kw_only=True):
+class Button(Struct, frozen=True, kw_only=True):
     """A link when ``href`` is given, else a form with one button that posts to ``post``.
 
     Attributes:
@@ -142,7 +142,7 @@ class Button(Struct, kw_only=True):
     download: bool = False
 
 
-class Notice(Struct, kw_only=True):
+class Notice(Struct, frozen=True, kw_only=True):
     """A message inside the page."""
 
     title: Text
@@ -176,7 +176,7 @@ class View(Struct, frozen=True, kw_only=True):
 # --- values ---------------------------------------------------------------------------------------
 
 
-class Cell(Struct, kw_only=True):
+class Cell(Struct, frozen=True, kw_only=True):
     """One value, written out.
 
     Attributes:
@@ -204,7 +204,7 @@ class Cell(Struct, kw_only=True):
     empty: bool = False
 
 
-class Row(Struct, kw_only=True):
+class Row(Struct, frozen=True, kw_only=True):
     """One record of a list."""
 
     id: str
@@ -216,7 +216,7 @@ class Row(Struct, kw_only=True):
 # --- list -----------------------------------------------------------------------------------------
 
 
-class Heading(Struct, kw_only=True):
+class Heading(Struct, frozen=True, kw_only=True):
     """A column's heading; ``href`` orders the list by it."""
 
     label: Text
@@ -226,7 +226,7 @@ class Heading(Struct, kw_only=True):
     hide: str = ""
 
 
-class Option(Struct, kw_only=True):
+class Option(Struct, frozen=True, kw_only=True):
     """One value of a choice."""
 
     value: str
@@ -234,7 +234,7 @@ class Option(Struct, kw_only=True):
     chosen: bool = False
 
 
-class FilterControl(Struct, kw_only=True):
+class FilterControl(Struct, frozen=True, kw_only=True):
     """One filter above the list."""
 
     name: str
@@ -245,7 +245,7 @@ class FilterControl(Struct, kw_only=True):
     placeholder: Text = ""
 
 
-class Chip(Struct, kw_only=True):
+class Chip(Struct, frozen=True, kw_only=True):
     """A filter that is set, with the address that takes it off."""
 
     label: Text
@@ -253,7 +253,7 @@ class Chip(Struct, kw_only=True):
     href: str
 
 
-class Pager(Struct, kw_only=True):
+class Pager(Struct, frozen=True, kw_only=True):
     """Where in the list one is. ``total`` is ``None`` when it was not counted."""
 
     first: int
@@ -264,7 +264,7 @@ class Pager(Struct, kw_only=True):
     next_href: str = ""
 
 
-class EmptyState(Struct, kw_only=True):
+class EmptyState(Struct, frozen=True, kw_only=True):
     """What an empty list says: what will stand here and how to get it there."""
 
     title: Text
@@ -274,7 +274,7 @@ class EmptyState(Struct, kw_only=True):
     buttons: tuple[Button, ...] = ()
 
 
-class ListPage(View, kw_only=True):
+class ListPage(View, frozen=True, kw_only=True):
     """A list with search, filters, order, pages and actions on ticked rows."""
 
     template: ClassVar[str] = "kernel/list.html"
@@ -303,7 +303,7 @@ class ListPage(View, kw_only=True):
 # --- detail ---------------------------------------------------------------------------------------
 
 
-class Tab(Struct, kw_only=True):
+class Tab(Struct, frozen=True, kw_only=True):
     """Another side of the same thing."""
 
     label: Text
@@ -312,7 +312,7 @@ class Tab(Struct, kw_only=True):
     count: int | None = None
 
 
-class FactGroup(Struct, kw_only=True):
+class FactGroup(Struct, frozen=True, kw_only=True):
     """Facts that belong together."""
 
     facts: tuple[Cell, ...]
@@ -320,7 +320,7 @@ class FactGroup(Struct, kw_only=True):
     hint: Text = ""
 
 
-class TimelineEntry(Struct, kw_only=True):
+class TimelineEntry(Struct, frozen=True, kw_only=True):
     """Something that happened: who, what, when."""
 
     what: Text
@@ -331,7 +331,7 @@ class TimelineEntry(Struct, kw_only=True):
     note: Text = ""
 
 
-class Table(Struct, kw_only=True):
+class Table(Struct, frozen=True, kw_only=True):
     """A plain list inside another page."""
 
     label: Text
@@ -341,7 +341,7 @@ class Table(Struct, kw_only=True):
     more_href: str = ""
 
 
-class DetailPage(View, kw_only=True):
+class DetailPage(View, frozen=True, kw_only=True):
     """One record: who or what it is, its key facts, the rest in sections, what is related, what happened."""
 
     template: ClassVar[str] = "kernel/detail.html"
@@ -363,7 +363,7 @@ class DetailPage(View, kw_only=True):
 # --- forms ----------------------------------------------------------------------------------------
 
 
-class FormField(Struct, kw_only=True):
+class FormField(Struct, frozen=True, kw_only=True):
     """One question of a form, with what was answered and what is wrong with it."""
 
     name: str
@@ -388,10 +388,11 @@ class FormField(Struct, kw_only=True):
 
     @property
     def id(self) -> str:
+        """What labels, help and faults point at."""
         return "f-" + self.name.replace(".", "-")
 
 
-class FormSection(Struct, kw_only=True):
+class FormSection(Struct, frozen=True, kw_only=True):
     """Questions that belong together."""
 
     fields: tuple[FormField, ...]
@@ -399,7 +400,7 @@ class FormSection(Struct, kw_only=True):
     hint: Text = ""
 
 
-class FormPage(View, kw_only=True):
+class FormPage(View, frozen=True, kw_only=True):
     """A form to make, change or set up something; ``status`` is 422 when errors are shown."""
 
     template: ClassVar[str] = "kernel/form.html"
@@ -422,7 +423,7 @@ class FormPage(View, kw_only=True):
         return tuple(field for section in self.sections for field in section.fields if field.error)
 
 
-class ConfirmPage(View, kw_only=True):
+class ConfirmPage(View, frozen=True, kw_only=True):
     """Asks before something that cannot be undone, where no dialogue could."""
 
     template: ClassVar[str] = "kernel/confirm.html"
@@ -437,7 +438,7 @@ class ConfirmPage(View, kw_only=True):
 # --- dashboard ------------------------------------------------------------------------------------
 
 
-class KpiCard(Struct, kw_only=True):
+class KpiCard(Struct, frozen=True, kw_only=True):
     """A figure on the dashboard."""
 
     label: Text
@@ -451,7 +452,7 @@ class KpiCard(Struct, kw_only=True):
     href: str = ""
 
 
-class WidgetCard(Struct, kw_only=True):
+class WidgetCard(Struct, frozen=True, kw_only=True):
     """A card on the dashboard: a drawing, a table, or a plugin's own fragment."""
 
     title: Text
@@ -465,7 +466,7 @@ class WidgetCard(Struct, kw_only=True):
     failed: bool = False
 
 
-class Dashboard(View, kw_only=True):
+class Dashboard(View, frozen=True, kw_only=True):
     """The first page: figures and widgets of every enabled plugin the person may see."""
 
     template: ClassVar[str] = "kernel/dashboard.html"
@@ -478,7 +479,7 @@ class Dashboard(View, kw_only=True):
 # --- import ---------------------------------------------------------------------------------------
 
 
-class ImportPage(View, kw_only=True):
+class ImportPage(View, frozen=True, kw_only=True):
     """Bring a file in. Exactly one of the steps is shown: choose, check the mapping, watch it run, see the result.
 
     Attributes:
@@ -512,7 +513,7 @@ class ImportPage(View, kw_only=True):
 # --- plugins --------------------------------------------------------------------------------------
 
 
-class CapabilityAsked(Struct, kw_only=True):
+class CapabilityAsked(Struct, frozen=True, kw_only=True):
     """Something a plugin asks to be lent, in plain words, and why."""
 
     name: Text
@@ -521,7 +522,7 @@ class CapabilityAsked(Struct, kw_only=True):
     sensitive: bool = False
 
 
-class PluginCard(Struct, kw_only=True):
+class PluginCard(Struct, frozen=True, kw_only=True):
     """One plugin as a tenant sees it.
 
     Attributes:
@@ -554,7 +555,7 @@ class PluginCard(Struct, kw_only=True):
     open_href: str = ""
 
 
-class PluginsPage(View, kw_only=True):
+class PluginsPage(View, frozen=True, kw_only=True):
     """Every plugin installed on the platform, and what this tenant does with it."""
 
     template: ClassVar[str] = "kernel/plugins.html"
@@ -564,7 +565,7 @@ class PluginsPage(View, kw_only=True):
 # --- people and keys ------------------------------------------------------------------------------
 
 
-class Member(Struct, kw_only=True):
+class Member(Struct, frozen=True, kw_only=True):
     """One membership."""
 
     id: str
@@ -578,7 +579,7 @@ class Member(Struct, kw_only=True):
     buttons: tuple[Button, ...] = ()
 
 
-class MembersPage(View, kw_only=True):
+class MembersPage(View, frozen=True, kw_only=True):
     """Who belongs to the tenant, and the form to invite one more."""
 
     template: ClassVar[str] = "kernel/members.html"
@@ -589,7 +590,7 @@ class MembersPage(View, kw_only=True):
     pager: Pager | None = None
 
 
-class ApiKey(Struct, kw_only=True):
+class ApiKey(Struct, frozen=True, kw_only=True):
     """A key as it can be shown after it was made: by its prefix."""
 
     id: str
@@ -603,7 +604,7 @@ class ApiKey(Struct, kw_only=True):
     buttons: tuple[Button, ...] = ()
 
 
-class ApiKeysPage(View, kw_only=True):
+class ApiKeysPage(View, frozen=True, kw_only=True):
     """The keys of a tenant. ``secret`` is given exactly once, in the answer to making one."""
 
     template: ClassVar[str] = "kernel/api_keys.html"
@@ -618,7 +619,7 @@ class ApiKeysPage(View, kw_only=True):
 # --- pages without a shell ------------------------------------------------------------------------
 
 
-class SignInPage(View, kw_only=True):
+class SignInPage(View, frozen=True, kw_only=True):
     """E-mail and password. ``error`` never says which of the two was wrong."""
 
     template: ClassVar[str] = "kernel/sign_in.html"
@@ -630,14 +631,14 @@ class SignInPage(View, kw_only=True):
     forgot_href: str = ""
 
 
-class TenantsPage(View, kw_only=True):
+class TenantsPage(View, frozen=True, kw_only=True):
     """Choose an organisation, when one belongs to several or to none."""
 
     template: ClassVar[str] = "kernel/tenants.html"
     tenants: tuple[TenantChoice, ...] = ()
 
 
-class ProblemPage(View, kw_only=True):
+class ProblemPage(View, frozen=True, kw_only=True):
     """Something could not be answered; says what and what to do, in the words of `trophenix_sdk.errors.Problem`.
 
     Drawn inside the shell when somebody is signed in, alone otherwise.
@@ -647,6 +648,7 @@ class ProblemPage(View, kw_only=True):
     fragment: ClassVar[str] = "kernel/problem_body.html"
     code: str = ""
     detail: Text = ""
+    original: str = ""
     next_step: Text = ""
     request_id: str = ""
     retry_seconds: int = 0
@@ -656,7 +658,7 @@ class ProblemPage(View, kw_only=True):
 # --- a plugin's own page --------------------------------------------------------------------------
 
 
-class ScreenPage(View, kw_only=True):
+class ScreenPage(View, frozen=True, kw_only=True):
     """A page drawn by a plugin's template, which extends ``kernel/screen.html``."""
 
     plugin: str

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
-from trophenix_sdk.hooks import HOOK_API
 
 from trophenix_kernel.plugins.model import PluginProblem, PluginRecord, PluginState, problem
+from trophenix_sdk.hooks import HOOK_API
 
 
 class Advisory(Struct, frozen=True, kw_only=True):
@@ -69,7 +69,9 @@ def incompatibilities(
             "blocked",
             state=PluginState.BLOCKED,
             found=f"version {record.version}, under advisory {advisory.id}: {advisory.reason}",
-            expected=f"version {advisory.lowest_good} or later" if advisory.lowest_good else "it uninstalled",
+            expected=f"version {advisory.lowest_good} or later"
+            if advisory.lowest_good
+            else "it uninstalled",
             next_step=f"Install {record.distribution}>={advisory.lowest_good}."
             if advisory.lowest_good
             else f"Uninstall {record.distribution}; no version is free of the flaw yet.",

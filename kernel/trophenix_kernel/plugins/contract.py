@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
 from msgspec import Struct
-from trophenix_sdk.hooks import Hook, HookKind
-from trophenix_sdk.manifest import Contract, Manifest
 
 from trophenix_kernel.plugins.model import (
     Contribution,
@@ -22,6 +20,8 @@ from trophenix_kernel.plugins.model import (
     PluginState,
     problem,
 )
+from trophenix_sdk.hooks import Hook, HookKind
+from trophenix_sdk.manifest import Contract, Manifest
 
 
 class Named(Protocol):

@@ -17,8 +17,6 @@ import msgspec
 from msgspec import Struct
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
-from trophenix_sdk.hooks import ENTRY_POINT_GROUP
-from trophenix_sdk.manifest import LIMIT_BYTES, MANIFEST_FILE, inspect_manifest
 
 from trophenix_kernel.plugins.model import (
     PluginProblem,
@@ -27,6 +25,9 @@ from trophenix_kernel.plugins.model import (
     move,
     problem,
 )
+from trophenix_sdk.hooks import ENTRY_POINT_GROUP
+from trophenix_sdk.manifest import MANIFEST_FILE
+from trophenix_sdk.manifest_file import LIMIT_BYTES, inspect_manifest
 
 if TYPE_CHECKING:
     # The backport has the standard library's interface but no annotations that a strict checker accepts.
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 else:
     import importlib_metadata
 
-_VALUE: Final = re.compile(r"^(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)(:(?P<attribute>[A-Za-z_]\w*(\.\w+)*))?$")
+_VALUE: Final = re.compile(
+    r"^(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)(:(?P<attribute>[A-Za-z_]\w*(\.\w+)*))?$"
+)
 
 
 class Installed(Struct, frozen=True):
@@ -121,7 +124,9 @@ def _candidate(entry: Installed) -> PluginRecord:
         )
     files = [folder / MANIFEST_FILE for folder in folders if (folder / MANIFEST_FILE).is_file()]
     if len(files) != 1:
-        looked = ", ".join(str(folder) for folder in folders) or f"the single file {record.package}.py"
+        looked = (
+            ", ".join(str(folder) for folder in folders) or f"the single file {record.package}.py"
+        )
         return _refuse(
             record,
             "missing_manifest" if not files else "ambiguous_manifest",
@@ -129,7 +134,9 @@ def _candidate(entry: Installed) -> PluginRecord:
             f"one {MANIFEST_FILE} beside __init__.py of the package {record.package}",
             "Add the manifest to the package and to its built files (setuptools: package data).",
         )
-    return _with_manifest(msgspec.structs.replace(record, package_path=str(files[0].parent)), files[0])
+    return _with_manifest(
+        msgspec.structs.replace(record, package_path=str(files[0].parent)), files[0]
+    )
 
 
 def _folders(package: str) -> list[Path] | None:
@@ -190,7 +197,8 @@ def _with_manifest(record: PluginRecord, file: Path) -> PluginRecord:
                 "distribution",
                 manifest.plugin.distribution,
                 record.distribution,
-                canonicalize_name(manifest.plugin.distribution) == canonicalize_name(record.distribution),
+                canonicalize_name(manifest.plugin.distribution)
+                == canonicalize_name(record.distribution),
             ),
             (
                 "version",
@@ -223,9 +231,7 @@ def _without_duplicates(records: Iterable[PluginRecord]) -> tuple[PluginRecord, 
     answer: list[PluginRecord] = []
     for record in listed:
         others = [
-            other.label
-            for other in by_id.get(record.id or "", ())
-            if other.key != record.key
+            other.label for other in by_id.get(record.id or "", ()) if other.key != record.key
         ]
         if record.state is not PluginState.DISCOVERED or not others:
             keyed = record.state is PluginState.DISCOVERED

@@ -1,8 +1,8 @@
 """What a plugin's code may import: the SDK and third-party libraries, never the kernel and never another plugin.
 
-Two nets. Before anything runs, the plugin's files are read and their import statements judged, inside functions and type-checking blocks too.
-While its entry module is imported, names that were computed at run time are caught as they are looked up. This finds mistakes; it is no
-sandbox, and code that wants to hide will: the boundary against hostile code is the ``worker`` isolation.
+Two nets. Before anything runs, the plugin's files are read and their import statements judged, inside functions and type-checking
+blocks too. While its entry module is imported, names that were computed at run time are caught as they are looked up. This finds
+mistakes; it is no sandbox, and code that wants to hide will: the boundary against hostile code is the ``worker`` isolation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import FrameType, ModuleType, TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from msgspec import Struct
 
@@ -80,7 +80,11 @@ def _imported(tree: ast.AST) -> Iterable[tuple[int, str]]:
             if node.level == 0 and node.module:
                 yield node.lineno, node.module
         elif isinstance(node, ast.Call) and node.args:
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            called = (
+                node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else getattr(node.func, "id", "")
+            )
             first = node.args[0]
             if (
                 called in {"import_module", "__import__"}
@@ -103,7 +107,7 @@ class ImportWatch(MetaPathFinder):
         self._import: Any = None
         self.found: list[ForbiddenImport] = []
 
-    def __enter__(self) -> ImportWatch:
+    def __enter__(self) -> Self:
         self._import = builtins.__import__
         builtins.__import__ = self._watched
         sys.meta_path.insert(0, self)
@@ -121,8 +125,8 @@ class ImportWatch(MetaPathFinder):
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None,  # noqa: ARG002 - the interface of finders
-        target: ModuleType | None = None,  # noqa: ARG002
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """Nothing is found here; a forbidden name asked for by the watched package is refused."""
         if fullname.partition(".")[0] in self._forbidden:
@@ -160,4 +164,8 @@ class ImportWatch(MetaPathFinder):
 
 def _is_machinery(frame: FrameType) -> bool:
     module = str(frame.f_globals.get("__name__", ""))
-    return module == __name__ or module.partition(".")[0] == "importlib" or "importlib._bootstrap" in frame.f_code.co_filename
+    return (
+        module == __name__
+        or module.partition(".")[0] == "importlib"
+        or "importlib._bootstrap" in frame.f_code.co_filename
+    )

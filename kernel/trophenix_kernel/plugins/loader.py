@@ -1,11 +1,12 @@
 """Plugins brought from discovered to ready, each on its own: whatever one of them does, the platform starts.
 
-Import is guarded against everything but ``KeyboardInterrupt``; ``sys.exit()`` in a plugin is a failure of that plugin. Its time is measured:
+Import is guarded against everything but ``KeyboardInterrupt``; ``sys.exit()`` in a plugin is a failure of that plugin. Its time is
+measured:
 
 - longer than the manifest's ``runtime.import_ms``: a warning, the plugin still serves;
-- longer than the platform's limit: a failure, because every restart of every process would wait for it again. On the main thread of a POSIX
-  system the import is interrupted at the limit, so that not even an import that never ends stops the platform; elsewhere it can only be
-  measured once it is over.
+- longer than the platform's limit: a failure, because every restart of every process would wait for it again. On the main thread of a
+  POSIX system the import is interrupted at the limit, so that not even one that never ends stops the platform; elsewhere it can only
+  be measured once it is over.
 """
 
 from __future__ import annotations
@@ -26,9 +27,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import pluggy
-from trophenix_sdk import hookspecs
-from trophenix_sdk.hooks import PROJECT, Hook, HookKind, hooks_in
-from trophenix_sdk.manifest import Kind, Manifest
 
 from trophenix_kernel.plugins.compatibility import Host
 from trophenix_kernel.plugins.contract import (
@@ -54,6 +52,9 @@ from trophenix_kernel.plugins.model import (
     problem,
 )
 from trophenix_kernel.plugins.ordering import resolve
+from trophenix_sdk import hookspecs
+from trophenix_sdk.hooks import PROJECT, Hook, HookKind, hooks_in
+from trophenix_sdk.manifest import Kind, Manifest
 
 IMPORT_LIMIT_MS: Final = 10_000
 """The platform's limit for one plugin's import."""
@@ -316,7 +317,9 @@ class _Overrun(BaseException):
 @contextmanager
 def _interrupted_after(seconds: float) -> Generator[None]:
     """The body is broken off by `_Overrun` after *seconds*, where the system can do that; a timer set by others keeps running."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+    if threading.current_thread() is not threading.main_thread() or not hasattr(
+        signal, "setitimer"
+    ):
         yield
         return
 
@@ -360,7 +363,10 @@ def _import_failure(record: PluginRecord, error: BaseException, limit_ms: int) -
         return _too_slow(record, limit_ms, limit_ms)
     text = "".join(traceback.format_exception(error))
     if isinstance(error, SystemExit):
-        found, step = f"sys.exit({error.code!r})", "Raise an exception, or better do nothing at import."
+        found, step = (
+            f"sys.exit({error.code!r})",
+            "Raise an exception, or better do nothing at import.",
+        )
     elif isinstance(error, SyntaxError):
         found, step = f"SyntaxError: {error}", "Correct the line, or build for the Python in use."
     elif isinstance(error, ModuleNotFoundError):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 from msgspec import Struct
+
 from trophenix_sdk.errors import TrophenixError
 from trophenix_sdk.manifest import Manifest
 
@@ -233,7 +234,9 @@ class IllegalTransition(ValueError):
     code: ClassVar[str] = "plugin.illegal_transition"
 
     def __init__(self, record: PluginRecord, state: PluginState) -> None:
-        allowed = ", ".join(sorted(TRANSITIONS[record.state])) or "none, it is final in this process"
+        allowed = (
+            ", ".join(sorted(TRANSITIONS[record.state])) or "none, it is final in this process"
+        )
         super().__init__(
             f"{record.key} is {record.state} and was to become {state}; allowed next states: {allowed}"
         )
@@ -334,9 +337,7 @@ class PluginCatalogue(Struct, frozen=True):
             tuple(record if old.key == record.key else old for old in self.records)
         )
 
-    def advance(
-        self, plugin: str, state: PluginState, *problems: PluginProblem
-    ) -> PluginCatalogue:
+    def advance(self, plugin: str, state: PluginState, *problems: PluginProblem) -> PluginCatalogue:
         """The catalogue with one plugin in *state*; nobody else changes.
 
         Raises:
@@ -354,7 +355,9 @@ class PluginCatalogue(Struct, frozen=True):
             ValueError: the problem is only a warning.
         """
         if problem.state is None:
-            raise ValueError(f"{problem.code} is a warning; fail() needs a problem with a failure state")
+            raise ValueError(
+                f"{problem.code} is a warning; fail() needs a problem with a failure state"
+            )
         catalogue = self.advance(plugin, problem.state, problem)
         origin = problem.origin or problem.plugin
         lost = [self.require(plugin).id]
@@ -380,9 +383,7 @@ class PluginCatalogue(Struct, frozen=True):
             UnknownPlugin: there is none with this id.
         """
         record = self.require(plugin)
-        return self.replace(
-            msgspec.structs.replace(record, problems=(*record.problems, *problems))
-        )
+        return self.replace(msgspec.structs.replace(record, problems=(*record.problems, *problems)))
 
     def require_all_ready(self) -> None:
         """Nothing happens when every installed plugin serves.

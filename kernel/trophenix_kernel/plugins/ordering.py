@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from trophenix_sdk.manifest import Priority
-
 from trophenix_kernel.plugins.compatibility import Host, incompatibilities, satisfies
 from trophenix_kernel.plugins.model import (
     PluginCatalogue,
@@ -19,6 +17,7 @@ from trophenix_kernel.plugins.model import (
     move,
     problem,
 )
+from trophenix_sdk.manifest import Priority
 
 _BAND: Final = {Priority.EARLY: 0, Priority.NORMAL: 1, Priority.LATE: 2}
 
@@ -55,7 +54,9 @@ def resolve(records: Iterable[PluginRecord], host: Host) -> PluginCatalogue:
         for name, record in live.items()
         if found[name]
     ]
-    refused += [record for record in listed if record.id not in live or live[record.id] is not record]
+    refused += [
+        record for record in listed if record.id not in live or live[record.id] is not record
+    ]
     return PluginCatalogue(
         (
             *(sound[name] for name in load_order(sound)),
@@ -69,7 +70,9 @@ def load_order(records: Mapping[str, PluginRecord]) -> list[str]:
 
     Among plugins that are free to go, the earlier band goes first, then the lower id; the order of *records* has no influence.
     """
-    after: dict[str, set[str]] = {name: _needs(record) & records.keys() for name, record in records.items()}
+    after: dict[str, set[str]] = {
+        name: _needs(record) & records.keys() for name, record in records.items()
+    }
     for name in sorted(records):
         manifest = records[name].manifest
         wishes = manifest.requires.optional if manifest is not None else {}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-from typing import TYPE_CHECKING, Self
+import time
+from typing import TYPE_CHECKING, Final, Self
 
 from trophenix_kernel.runtime.errors import DirectoryInUse
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_PATIENCE_SECONDS: Final = 5
 
 
 class DirectoryLock:
@@ -40,12 +43,15 @@ class DirectoryLock:
         if self._descriptor is not None:
             return
         descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        patience_ends = time.monotonic() + _PATIENCE_SECONDS
+        while not _locked(descriptor):
             pid, command = _holder(descriptor)
-            os.close(descriptor)
-            raise DirectoryInUse(self._directory, pid, command) from None
+            # A process that was killed while it started another one leaves the lock to that one
+            # for a moment, until it becomes the other program.
+            if pid is None or _alive(pid) or time.monotonic() > patience_ends:
+                os.close(descriptor)
+                raise DirectoryInUse(self._directory, pid, command)
+            time.sleep(0.01)
         os.ftruncate(descriptor, 0)
         command = " ".join(sys.orig_argv).replace("\n", " ")[:200]
         os.pwrite(descriptor, f"{os.getpid()}\n{command}\n".encode(errors="replace"), 0)
@@ -63,6 +69,24 @@ class DirectoryLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _holder(descriptor: int) -> tuple[int | None, str]:

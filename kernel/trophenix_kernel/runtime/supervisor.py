@@ -86,6 +86,10 @@ class Supervisor:
             for number in _STOP_SIGNALS:
                 loop.remove_signal_handler(number)
 
+    def stop(self) -> None:
+        """Stop everything, as a signal would; `run` then returns."""
+        self._stop_asked.set()
+
     async def _run_until_stopped(self) -> int:
         work = asyncio.create_task(self._bring_up_and_keep())
         asked = asyncio.create_task(self._stop_asked.wait())

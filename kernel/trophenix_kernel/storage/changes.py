@@ -43,6 +43,15 @@ class Changes:
         self._caches.append(cache)
         return cache
 
+    def forget_all(self) -> None:
+        """Load everything anew when it is next asked for."""
+        for cache in self._caches:
+            cache.clear()
+
+    def kept(self) -> dict[str, int]:
+        """How many values each cache holds, by a name such as ``credentials.key``."""
+        return {cache.name: len(cache) for cache in self._caches}
+
     def on(self, table: str, react: Callable[[str], None]) -> None:
         """Call *react* with the changed row's key after each committed change to a kernel table."""
         self._subscribers.setdefault(table, []).append(react)
@@ -112,6 +121,7 @@ class Cache(Generic[K, V]):
 
     def __init__(self, load: Callable[[K], Awaitable[V]], *, capacity: int) -> None:
         self._load = load
+        self.name = getattr(load, "__qualname__", "cache").lower().replace("._load", ".").replace("._", ".").strip(".")
         self._capacity = capacity
         self._kept: OrderedDict[K, V] = OrderedDict()
         self._epoch = 0

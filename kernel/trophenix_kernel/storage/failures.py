@@ -66,6 +66,8 @@ def _translate_refusal(error: asyncpg.PostgresError) -> BaseException:  # noqa: 
             return _limit_reached(error)
         case "TX004":
             return Conflict("A tenant keeps its place in the tree.", code="tenant_keeps_its_place")
+        case "TX005":
+            return Conflict("The job was cancelled, or another worker took it over.", code="job_ended")
         case "57014":
             return Unavailable("This took too long and was stopped.", next_step="Ask for less at once.")
         case "57P01" | "57P02" | "57P03" | "53300" | "08006" | "08001" | "08003":

@@ -78,6 +78,21 @@ class Pool:
         self._waiting: deque[asyncio.Future[Lease | None]] = deque()
         self._closed = False
 
+    @property
+    def opened(self) -> int:
+        """Connections that are open."""
+        return self._count
+
+    @property
+    def idle(self) -> int:
+        """Open connections that nobody works with."""
+        return len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """Borrowers that wait for a connection."""
+        return sum(not waiter.done() for waiter in self._waiting)
+
     async def acquire(self, role: str) -> Lease:
         """A connection whose session is in *role*.
 

@@ -36,7 +36,11 @@ SERIES: Final = tuple(f"series-{number}" for number in range(1, 7))
 _SEEDS: Final = {  # OKLCH of each status when the theme gives no colour
     "ok": (0.6, 0.135, 152),
     "warn": (0.6, 0.14, 70),
-    "bad": (0.555, 0.19, 25),  # dark enough for white text: a red button with black text looks like a warning
+    "bad": (
+        0.555,
+        0.19,
+        25,
+    ),  # dark enough for white text: a red button with black text looks like a warning
     "info": (0.6, 0.13, 245),
 }
 
@@ -52,6 +56,7 @@ class Measured(NamedTuple):
 
     @property
     def passes(self) -> bool:
+        """Whether the colour can be told from its ground; compared unrounded."""
         return self.ratio >= self.needed
 
 
@@ -68,7 +73,11 @@ def _pairs() -> tuple[tuple[str, str, float], ...]:
     for status in STATUSES:
         pairs += [(f"{status}-text", ground, TEXT) for ground in (*GROUNDS, f"{status}-soft")]
         pairs += [(f"{status}-text", "brand-soft", TEXT), ("text", f"{status}-soft", TEXT)]
-        pairs += [(f"on-{status}", status, TEXT), (status, "surface", EDGE), (status, "sunken", EDGE)]
+        pairs += [
+            (f"on-{status}", status, TEXT),
+            (status, "surface", EDGE),
+            (status, "sunken", EDGE),
+        ]
     pairs += [("on-bad", "bad-hover", TEXT)]
     pairs += [(series, ground, EDGE) for series in SERIES for ground in ("surface", "raised")]
     for ground in ("side-bg", "side-active-bg"):
@@ -126,7 +135,9 @@ def derive(choices: Choices, mode: Mode) -> Palette:
     grounds = tuple(colours[name] for name in GROUNDS)
     panes = (colours["surface"], colours["bg"], colours["raised"])
 
-    soft = from_oklch(0.29 if dark else 0.955, min(brand.chroma, 0.055 if dark else 0.03), brand.hue)
+    soft = from_oklch(
+        0.29 if dark else 0.955, min(brand.chroma, 0.055 if dark else 0.03), brand.hue
+    )
     everywhere = (*grounds, soft)
     colours["text-2"] = solve(second, everywhere, TEXT, toward)
     colours["text-3"] = solve(third, everywhere, TEXT, toward)
@@ -157,7 +168,9 @@ def derive(choices: Choices, mode: Mode) -> Palette:
         seed = given[status] or from_oklch(lightness, strength, hue)
         own = to_oklch(seed)
         fill = solve(seed, (colours["surface"], colours["sunken"]), EDGE, toward)
-        tint = from_oklch(0.285 if dark else 0.957, min(own.chroma, 0.05 if dark else 0.032), own.hue)
+        tint = from_oklch(
+            0.285 if dark else 0.957, min(own.chroma, 0.05 if dark else 0.032), own.hue
+        )
         colours[status] = fill
         colours[f"on-{status}"] = text_on(fill)
         colours[f"{status}-soft"] = tint

@@ -148,7 +148,7 @@ class Gateway:
         if bound is None:
             raise _no_route(method, path, allowed)
         if seen.from_cookie and method not in ("GET", "HEAD"):
-            _check_same_origin(call.headers)
+            check_same_origin(call.headers)
         answer = await self._pipeline.run(bound, caller, call.request(fields, path))
         call.succeed(bound, answer)
 
@@ -386,7 +386,7 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"The body is larger than the {limit:,} bytes this operation reads.", next_step="Send less at once, or upload a file.")
 
 
-def _check_same_origin(headers: Mapping[bytes, bytes]) -> None:
+def check_same_origin(headers: Mapping[bytes, bytes]) -> None:
     """Refuse a browser's cross-site request that carries the session cookie.
 
     Source: OWASP CSRF cheat sheet, "verifying origin"; Fetch Metadata.

@@ -11,6 +11,7 @@ grant usage, create on schema kernel to trophenix_system;
 grant select on kernel.tenants, kernel.users, kernel.tenant_domains, kernel.memberships, kernel.api_keys to trophenix_system;
 grant select, insert, update on kernel.usage_daily to trophenix_system;
 grant select, update on kernel.jobs to trophenix_system;
+grant update on kernel.outbox to trophenix_system;
 grant select, delete on kernel.outbox, kernel.idempotency_keys, kernel.quota_windows to trophenix_system;
 
 -- ── inside a tenant's transaction, as trophenix_app ─────────────────────────────────────────────────────────────────
@@ -48,8 +49,16 @@ end $$;
 
 create function kernel.finish(document jsonb) returns void
 language plpgsql set search_path = kernel, pg_temp as $$
-declare entry jsonb := document -> 'audit'; answer jsonb := document -> 'answer';
+declare entry jsonb := document -> 'audit'; answer jsonb := document -> 'answer'; job jsonb := document -> 'job';
 begin
+  if job is not null then
+    update kernel.jobs set status = 'succeeded', result = job -> 'result', finished_at = clock_timestamp(), leased_until = null,
+      done = greatest(done, total)
+    where id = (job ->> 'id')::uuid and status = 'running' and attempts = (job ->> 'attempt')::integer;
+    if not found then
+      raise exception 'the job was cancelled or taken over' using errcode = 'TX005';
+    end if;
+  end if;
   if entry is not null then
     insert into kernel.audit_entries (id, at, actor_kind, actor_id, actor_name, operation, door, target, summary, details, request_id)
     values ((entry ->> 'id')::uuid, (entry ->> 'at')::timestamptz, entry ->> 'actor_kind', (entry ->> 'actor_id')::uuid,
@@ -93,6 +102,33 @@ begin
   end if;
   return next;
 end $$;
+
+create function kernel.report_job(tenant uuid, job uuid, attempt integer, progress_done bigint, progress_total bigint, lease interval)
+returns text language plpgsql set search_path = kernel, pg_temp as $$
+declare found_status text;
+begin
+  perform set_config('app.tenant_id', tenant::text, true);
+  update kernel.jobs set done = coalesce(progress_done, done), total = coalesce(progress_total, total),
+    leased_until = clock_timestamp() + lease
+  where tenant_id = tenant and id = job and status = 'running' and attempts = attempt returning status into found_status;
+  return found_status;
+end $$;
+
+create function kernel.end_job(tenant uuid, job uuid, attempt integer, fault jsonb, again_in interval) returns void
+language plpgsql set search_path = kernel, pg_temp as $$
+begin
+  perform set_config('app.tenant_id', tenant::text, true);
+  update kernel.jobs set problem = fault, leased_until = null,
+    status = case when again_in is null then 'failed' else 'queued' end,
+    finished_at = case when again_in is null then clock_timestamp() end,
+    run_at = case when again_in is null then run_at else clock_timestamp() + again_in end
+  where tenant_id = tenant and id = job and status = 'running' and attempts = attempt;
+end $$;
+
+create function kernel.next_job_at() returns timestamptz
+language sql stable security definer set search_path = kernel, pg_temp as $$
+  select min(case when status = 'queued' then run_at else leased_until end) from kernel.jobs where status in ('queued', 'running')
+$$;
 
 -- ── before the tenant is known, and for the workers: across tenants ─────────────────────────────────────────────────
 
@@ -164,6 +200,7 @@ alter function kernel.add_usage(jsonb) owner to trophenix_system;
 alter function kernel.find_api_key(bytea) owner to trophenix_system;
 alter function kernel.find_domain(text) owner to trophenix_system;
 alter function kernel.memberships_of(uuid) owner to trophenix_system;
+alter function kernel.next_job_at() owner to trophenix_system;
 alter function kernel.claim_jobs(integer, interval) owner to trophenix_system;
 alter function kernel.take_outbox(integer) owner to trophenix_system;
 alter function kernel.sweep() owner to trophenix_system;

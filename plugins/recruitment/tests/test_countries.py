@@ -11,7 +11,7 @@ from trophenix_recruitment.countries import (
     Country,
     CountryRefused,
     _tables,  # pyright: ignore[reportPrivateUsage]
-    code_system_of,
+    code_systems_of,
     resolve,
 )
 
@@ -111,9 +111,10 @@ def test_contested_codes_are_exactly_the_known_ones() -> None:
 
 
 def test_a_whole_column_tells_its_system() -> None:
-    assert code_system_of(["DEU", "NLD", "PRT", "CHE", "ENG", "SCO"]) == "ISO"
-    assert code_system_of(["GER", "NED", "GRE", "SLO", "LAT", "BRN"]) == "IOC"
-    assert code_system_of(["FRA", "ITA", "BRN"]) is None
+    assert code_systems_of(["DEU", "NLD", "PRT", "CHE", "ENG"]) == ("ISO",)
+    assert code_systems_of(["GER", "NED", "GRE", "SLO", "LAT", "BRN"]) == ("IOC",)
+    assert code_systems_of(["GER", "NED", "GRE", "ENG"]) == ("FIFA", "IOC")
+    assert code_systems_of(["FRA", "ITA", "BRN"]) == ()
 
 
 @given(st.text(max_size=30), st.lists(st.sampled_from(SYSTEMS), max_size=3, unique=True))

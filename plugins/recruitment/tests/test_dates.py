@@ -73,12 +73,8 @@ def test_the_order_decides_and_without_one_a_contested_date_is_refused() -> None
         date(1990, 5, 6), date(1990, 5, 6)
     )
     assert read_birth("05/06/1990", None, TODAY) == "birth.order_unknown"
-    assert read_birth("05/05/1990", None, TODAY) == BirthRange(
-        date(1990, 5, 5), date(1990, 5, 5)
-    )
-    assert read_birth("25/06/1990", None, TODAY) == BirthRange(
-        date(1990, 6, 25), date(1990, 6, 25)
-    )
+    assert read_birth("05/05/1990", None, TODAY) == BirthRange(date(1990, 5, 5), date(1990, 5, 5))
+    assert read_birth("25/06/1990", None, TODAY) == BirthRange(date(1990, 6, 25), date(1990, 6, 25))
 
 
 def test_two_digits_mean_the_latest_such_year_that_is_past() -> None:

@@ -294,18 +294,23 @@ def birth_reader(order: DateOrder | None, today: date) -> CellReader:
     """Give the reader of birth dates whose numbers stand in this *order*."""
 
     def read(text: str) -> Any:
-        if says_nothing(text):
-            return Odd(None, (_NO_BIRTH,))
         birth = read_birth(text, order, today)
         if isinstance(birth, str):
+            if says_nothing(text):
+                return Odd(None, (_NO_BIRTH,))
             return Odd(None, (_date_fault(birth, text, today),))
-        return Odd(birth, (_TWO_DIGITS,)) if birth.guessed_century else birth
+        if birth.guessed_century:
+            return Odd(birth, (_TWO_DIGITS,))
+        return birth if birth.earliest == birth.latest else Odd(birth, (_PARTIAL,))
 
     return read
 
 
 _NO_BIRTH: Final = Fault(
     "birth.missing", "no birth date: the athlete is imported without one.", "warning"
+)
+_PARTIAL: Final = Fault(
+    "birth.partial", "the day of birth is not known: the date is kept as a range.", "warning"
 )
 _TWO_DIGITS: Final = Fault(
     "birth.two_digit_year",

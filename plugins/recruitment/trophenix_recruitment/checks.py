@@ -27,8 +27,9 @@ from trophenix_recruitment.problems import MappingRefused
 
 _CACHED_TEXTS: Final = 20_000
 _CACHED_LENGTH: Final = 200
-_UNREAD: Final = object()
+_UNREAD: Final = Odd(None)
 _ENCODE: Final = msgspec.json.Encoder().encode
+_BITS: Final = (0, 1)
 _KEYS: Final = frozenset({str, int, float, type(None)})
 
 RowStatus = Literal["accepted", "rejected", "repeated"]
@@ -103,7 +104,6 @@ class RowChecker:
         self._width = len(headings)
         self._mapping = mapping
         self._guarded = mapping.apostrophe_guards
-        self._all_text = True
         self._first_lines: dict[int, int] = {}
         self._singles: list[tuple[int, str, Callable[[Any, Any], Any], _Column]] = []
         self._ids: list[tuple[_Column, str]] = []
@@ -179,7 +179,7 @@ class RowChecker:
                 value = known(cell, _UNREAD)
             except TypeError:
                 value = _UNREAD  # a list or an object
-            if value is _UNREAD or value.__class__ is Odd or cell is True or cell is False:
+            if value.__class__ is Odd:
                 value = self._read(column, cell, line, problems, attributes)
             if value is not None:
                 fields[slot] = value
@@ -193,14 +193,10 @@ class RowChecker:
             self._read_attributes(row, raw, attributes, problems)
         return self._outcome(line, fields, attributes, problems)
 
-    def _hash(self, raw: list[Any], extra: dict[str, Any] | None) -> int:
-        if self._all_text and extra is None:
-            try:
-                return hash("\x1f".join(raw))
-            except TypeError:
-                # Not a table of texts: the document form below tells 1, 1.0, "1" and true apart.
-                self._all_text = False
+    @staticmethod
+    def _hash(raw: list[Any], extra: dict[str, Any] | None) -> int:
         try:
+            # The document form tells 1, 1.0, "1" and true apart, which Python takes for equal.
             return hash(_ENCODE(raw if extra is None else (raw, extra)))
         except (TypeError, ValueError, OverflowError, RecursionError):
             return hash(repr((raw, extra)))
@@ -229,14 +225,14 @@ class RowChecker:
         attributes: dict[str, Any] | None = None,
     ) -> Any:
         _, heading, _, read, cache = column
-        # An int and a float that are equal have the same text, so they may share a key; a boolean
-        # equals an int but reads differently, and a list cannot be one.
+        # An int and a float that are equal have the same text, so they may share a key. A boolean
+        # equals 0 or 1 and reads differently: those two are never remembered.
         key = cell if cell.__class__ in _KEYS else self._scalar(cell, column, line, problems)
         value = cache.get(key, _UNREAD)
         if value is _UNREAD:
             text = key if key.__class__ is str else cells.cell_text(key)
             value = read(self._unguarded(text))
-            if len(cache) < _CACHED_TEXTS and len(text) <= _CACHED_LENGTH:
+            if len(cache) < _CACHED_TEXTS and len(text) <= _CACHED_LENGTH and key not in _BITS:
                 cache[key] = value
         if value.__class__ is Odd:
             text = cells.cell_text(key)
@@ -279,7 +275,7 @@ class RowChecker:
             cell = raw[column.at]
             # Identifiers hardly repeat: remembering them would only cost memory.
             text = cell if cell.__class__ is str else self._scalar(cell, column, line, problems)
-            value = column.read(self._unguarded(text))
+            value = column.read(text if text[:1] != "'" else self._unguarded(text))
             if value.__class__ is Odd:
                 _remark(line, column.heading, text, value.faults, problems)
                 value = value.value
@@ -381,7 +377,7 @@ class RowChecker:
             fields["given_name"] = fields.get("given_name") or given
         if not fields.get("family_name"):
             if not fields.get("given_name"):
-                problems.append(self._nameless(line))
+                problems.append(nameless(line, self._name_heading))
             elif self._family_heading is not None:
                 problems.append(_no_part(line, self._family_heading, "name.family_missing"))
         elif self._given_heading is not None and not fields.get("given_name"):
@@ -397,14 +393,6 @@ class RowChecker:
             return Checked(line, "rejected", None, tuple(problems))
         return Checked(line, "accepted", draft, tuple(problems) if problems else ())
 
-    def _nameless(self, line: int) -> RowProblem:
-        return RowProblem(
-            line,
-            self._name_heading,
-            "name.missing",
-            "neither a family name nor a given name: write at least one.",
-        )
-
     def _wrong_width(self, row: RawRow) -> RowProblem:
         found = len(row.cells)
         code = "row.too_few_columns" if found < self._width else "row.too_many_columns"
@@ -416,6 +404,16 @@ class RowChecker:
             "line.",
             shown(" | ".join(map(cells.cell_text, row.cells))),
         )
+
+
+def nameless(line: int, heading: str | None) -> RowProblem:
+    """Give the problem of a row without any name."""
+    return RowProblem(
+        line,
+        heading,
+        "name.missing",
+        "neither a family name nor a given name: write at least one.",
+    )
 
 
 def _says_something(cell: Any) -> bool:

@@ -203,20 +203,21 @@ def systems_knowing(text: str) -> frozenset[CodeSystem]:
     return frozenset(system for system in SYSTEMS if code in tables.codes[system])
 
 
-def code_system_of(values: Iterable[str]) -> CodeSystem | None:
-    """Give the one system in which a whole column of codes was written, or ``None``.
+def code_systems_of(values: Iterable[str]) -> tuple[CodeSystem, ...]:
+    """Give the systems in which a whole column of codes may be written, likeliest first.
 
-    Decided by the codes that only some systems know (``GER`` is not ISO, ``DEU`` is nothing
-    else): one system must know at least three such distinct codes more than any other. A code
-    of a home nation (ENG) beside ISO codes does not make the column FIFA's.
+    Decided by the codes that not all systems know (``GER`` is not ISO, ``DEU`` is nothing else):
+    a system is out when it knows at least three distinct codes fewer than the best one. Empty
+    when the column does not tell. A few home nations (ENG) beside many ISO codes leave it ISO's.
     """
     support: dict[CodeSystem, int] = dict.fromkeys(SYSTEMS, 0)
-    for value in set(values):
+    for value in {value.strip().upper() for value in values}:
         knowing = systems_knowing(value)
         if 0 < len(knowing) < len(SYSTEMS):
             for system in knowing:
                 support[system] += 1
-    best, second, _ = sorted(support.values(), reverse=True)
-    if best - second < 3:
-        return None
-    return next(system for system in SYSTEMS if support[system] == best)
+    best = max(support.values())
+    likely: list[CodeSystem] = [system for system in SYSTEMS if best - support[system] < 3]
+    if len(likely) == len(SYSTEMS):
+        return ()
+    return tuple(sorted(likely, key=lambda system: -support[system]))

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import msgspec
 
-from trophenix_recruitment.checks import Checked, Counters, RowChecker
+from trophenix_recruitment.checks import Checked, Counters, RowChecker, nameless
 from trophenix_recruitment.mapping import ColumnValues, Mapping, suggest_from
 from trophenix_recruitment.model import AthleteDraft, RawRow, RowProblem
 from trophenix_recruitment.problems import FileRefused, FileTooLarge
@@ -47,7 +47,7 @@ def drafts_from_json(
 
     Raises:
         FileRefused: the body is no JSON, or holds no list.
-        FileTooLarge: there are more athletes or different names than *limits* allow.
+        FileTooLarge: there are more athletes than *limits* allow.
         MappingRefused: the mapping does not fit.
     """
     limits = limits or Limits()
@@ -59,41 +59,53 @@ def drafts_from_json(
             f"at most {limits.rows:,}",
             "send them in several requests.",
         )
-    names: dict[str, Any] = {}
-    for element in elements:
-        if isinstance(element, dict):
-            names.update(cast("dict[str, Any]", element))
-    headings = tuple(names)
-    if len(headings) > limits.columns:
-        raise FileTooLarge(
-            "file.too_many_columns",
-            f"{len(headings):,} different names",
-            f"at most {limits.columns:,}",
-            "leave out the values that are not about athletes.",
-        )
-    rows: list[RawRow | RowProblem] = []
-    for position, element in enumerate(elements, start=1):
-        if element.__class__ is dict:
-            rows.append(RawRow(position, [*map(cast("dict[str, Any]", element).get, headings)]))
-        else:
-            rows.append(cast("RowProblem", object_of(position, element)))
+    headings = _headings(elements, mapping, limits)
+    rows = _rows(elements, headings)
     if mapping is None:
         values = ColumnValues(headings)
         values.add_all([row for row in rows if isinstance(row, RawRow)])
         mapping = suggest_from(headings, values)
     counters = Counters()
+    checker = RowChecker(headings, mapping, today) if headings else None
     outcomes: list[Checked] = []
-    if headings:
-        check = RowChecker(headings, mapping, today).check
-        for row in rows:
-            outcome = (
-                check(row)
-                if isinstance(row, RawRow)
-                else Checked(row.line, "rejected", None, (row,))
-            )
-            counters.add(outcome)
-            outcomes.append(outcome)
+    for row in rows:
+        if isinstance(row, RowProblem):
+            outcome = Checked(row.line, "rejected", None, (row,))
+        elif checker is None:
+            outcome = Checked(row.line, "rejected", None, (nameless(row.line, None),))
+        else:
+            outcome = checker.check(row)
+        counters.add(outcome)
+        outcomes.append(outcome)
     return JsonDrafts(outcomes, mapping, counters)
+
+
+def _headings(elements: list[Any], mapping: Mapping | None, limits: Limits) -> tuple[str, ...]:
+    """Give the names that are columns: those of the mapping, and others up to the limit."""
+    names: dict[str, Any] = {}
+    for element in elements:
+        if element.__class__ is dict:
+            names.update(element)
+    found = tuple(names)[: limits.columns]
+    if mapping is None or not found:
+        return found
+    return tuple(dict.fromkeys((*found, *(column.heading for column in mapping.columns))))
+
+
+def _rows(elements: list[Any], headings: tuple[str, ...]) -> list[RawRow | RowProblem]:
+    known = frozenset(headings)
+    rows: list[RawRow | RowProblem] = []
+    for position, element in enumerate(elements, start=1):
+        found = object_of(position, element)
+        if isinstance(found, RowProblem):
+            rows.append(found)
+            continue
+        members = found.members
+        extra = None
+        if not known.issuperset(members):
+            extra = {name: value for name, value in members.items() if name not in known}
+        rows.append(RawRow(position, [*map(members.get, headings)], extra))
+    return rows
 
 
 def _decoded(body: bytes | Sequence[msgspec.Raw]) -> list[Any]:

@@ -38,6 +38,8 @@ class AthleteImport:
         self.table: Table = open_table(
             origin, limits=limits, encoding=encoding, delimiter=delimiter
         )
+        if mapping is not None:
+            self.table = self.table.with_columns(column.heading for column in mapping.columns)
         self.mapping = mapping or suggest(self.table.headings, self.table.readable_rows())
         self.counters = Counters()
         self._today = today

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from trophenix_recruitment.cells import cell_text
-from trophenix_recruitment.countries import CodeSystem, code_system_of
+from trophenix_recruitment.countries import CodeSystem, code_systems_of
 from trophenix_recruitment.dates import DateOrder, looks_like_date, order_evidence
 from trophenix_recruitment.headings import Meaning, Target, meaning_of
 from trophenix_recruitment.measures import height_unit_of
@@ -244,8 +244,7 @@ def suggest_from(headings: Sequence[str], values: ColumnValues) -> Mapping:
         if meaning.target == "birth":
             date_order = _order(heading, headings, values.of(index), notes)
         elif meaning.target == "country":
-            system = code_system_of(values.of(index))
-            systems = () if system is None else (system,)
+            systems = code_systems_of(values.of(index))
         elif meaning.target == "height" and detail is None:
             detail = height_unit_of(values.of(index))
             notes.append(_guessed_unit(heading, detail))

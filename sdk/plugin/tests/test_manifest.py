@@ -5,26 +5,29 @@ from __future__ import annotations
 import copy
 import re
 import tomllib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import jsonschema_rs
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from trophenix_sdk.manifest import (
-    LIMIT_BYTES,
-    InvalidManifest,
     Kind,
     Manifest,
     OnUninstall,
-    inspect_manifest,
     localised,
     manifest_json_schema,
-    read_manifest,
     role_name,
     schema_name,
+)
+from trophenix_sdk.manifest_file import (
+    LIMIT_BYTES,
+    InvalidManifest,
+    inspect_manifest,
+    read_manifest,
 )
 from trophenix_testing.plugins import toml
 
@@ -134,7 +137,9 @@ theme_tokens_used = ["color.brand"]
 [pricing]
 model = "tiered"
 included_in = ["enterprise"]
-plans = [{ key = "small", interval = "month", price_minor = 4900, currency = "TND", trial_days = 14, features = ["x"], limits = { cards = 100 } }]
+plans = [
+  { key = "small", interval = "month", price_minor = 4900, currency = "TND", trial_days = 14, features = ["x"], limits = { cards = 9 } },
+]
 
 [entitlements]
 features = ["x"]
@@ -292,14 +297,34 @@ class TestRefusing:
             ('"acme.loyalty"', '"pg.loyalty"', "plugin.id"),
             ('"acme.loyalty"', f'"acme.{"x" * 35}"', "plugin.id"),
             ('"acme.loyalty"', f'"{"x" * 21}.loyalty"', "plugin.id"),
-            ("[contract]", '[requires.plugins]\n"acme.loyalty" = ">=1"\n[contract]', "requires.plugins.acme.loyalty"),
-            ("[contract]", '[requires.plugins]\n"acme.base" = "new"\n[contract]', "requires.plugins.acme.base"),
+            (
+                "[contract]",
+                '[requires.plugins]\n"acme.loyalty" = ">=1"\n[contract]',
+                "requires.plugins.acme.loyalty",
+            ),
+            (
+                "[contract]",
+                '[requires.plugins]\n"acme.base" = "new"\n[contract]',
+                "requires.plugins.acme.base",
+            ),
             ("[contract]", '[requires.plugins]\nBase = ">=1"\n[contract]', "requires.plugins.Base"),
             ("[contract]", '[contract]\nsecret = ["x"]', "contract.secret"),
-            ("[contract]", '[contract]\n[runtime]\nimport_ms = 1.5', "runtime.import_ms"),
-            ("[contract]", '[contract]\n[runtime.hook_ms]\nauthorize = 0', "runtime.hook_ms.authorize"),
-            ("[contract]", '[contract]\n[capabilities.payments]\nreason = "why"', "capabilities.payments.reason"),
-            ("[contract]", '[contract]\n[[data.tables]]\nname = "a"\n[[data.tables]]\nname = "a"', "data.tables[1].name"),
+            ("[contract]", "[contract]\n[runtime]\nimport_ms = 1.5", "runtime.import_ms"),
+            (
+                "[contract]",
+                "[contract]\n[runtime.hook_ms]\nauthorize = 0",
+                "runtime.hook_ms.authorize",
+            ),
+            (
+                "[contract]",
+                '[contract]\n[capabilities.payments]\nreason = "why"',
+                "capabilities.payments.reason",
+            ),
+            (
+                "[contract]",
+                '[contract]\n[[data.tables]]\nname = "a"\n[[data.tables]]\nname = "a"',
+                "data.tables[1].name",
+            ),
             ('name = "Loyalty"', 'name = ""', "plugin.name"),
             ('name = "Loyalty"', 'name = { "f r" = "x" }', "plugin.name"),
             ("[contract]", "contract = 3\n[x]", "compat.contract"),
@@ -357,7 +382,9 @@ class TestNamesInTheDatabase:
     @given(PUBLISHERS, NAMES, PUBLISHERS, NAMES)
     @example("a", "b_c", "ab", "c")
     @example("a", "b_c", "a", "b_c")
-    def test_two_ids_never_share_a_schema(self, first: str, one: str, second: str, two: str) -> None:
+    def test_two_ids_never_share_a_schema(
+        self, first: str, one: str, second: str, two: str
+    ) -> None:
         """One plugin cannot be given another's tables."""
         ids = f"{first}.{one}", f"{second}.{two}"
         try:
@@ -382,14 +409,15 @@ class TestNamesInTheDatabase:
 VALIDATOR = jsonschema_rs.validator_for(manifest_json_schema())
 
 
-def _spots(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def _spots(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     here = [path] if path else []
+    inside: Iterable[tuple[object, object]] = ()
     if isinstance(value, dict):
-        for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
-            here += _spots(item, (*path, key))
+        inside = cast("dict[object, object]", value).items()
     elif isinstance(value, list):
-        for index, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            here += _spots(item, (*path, index))  # pyright: ignore[reportUnknownArgumentType]
+        inside = enumerate(cast("list[object]", value))
+    for key, item in inside:
+        here += _spots(item, (*path, key))
     return here
 
 
@@ -470,7 +498,9 @@ class TestJsonSchema:
             assert not _accepted(document), path
 
     @given(st.sampled_from(SPOTS), st.sampled_from(ODD))
-    def test_schema_and_reader_agree_on_any_changed_value(self, path: tuple[Any, ...], value: Any) -> None:
+    def test_schema_and_reader_agree_on_any_changed_value(
+        self, path: tuple[Any, ...], value: Any
+    ) -> None:
         """One value replaced by something odd."""
         document = _put(WHOLE, path, _set(value))
 
@@ -504,5 +534,15 @@ def _at(document: Any, path: tuple[Any, ...]) -> Any:
 
 def _is_struct_table(path: tuple[Any, ...]) -> bool:
     """Whether the table has fixed keys; the others map names to values."""
-    free = {"name", "summary", "alt", "plugins", "optional", "services", "hookspecs", "hook_ms", "limits"}
+    free = {
+        "name",
+        "summary",
+        "alt",
+        "plugins",
+        "optional",
+        "services",
+        "hookspecs",
+        "hook_ms",
+        "limits",
+    }
     return not path or path[-1] not in free

@@ -213,9 +213,13 @@ def _specify(
                 f"hook {function.__name__} of kind {kind} must {'not ' if runs_async else ''}be declared with async def"
             )
         if kind is not HookKind.COLLECT and arguments[:1] != ("ctx",):
-            raise TypeError(f"hook {function.__name__} takes {arguments}; the first argument must be ctx")
+            raise TypeError(
+                f"hook {function.__name__} takes {arguments}; the first argument must be ctx"
+            )
         if threads is not None and threads not in arguments[1:]:
-            raise TypeError(f"hook {function.__name__} threads {threads!r}, which is none of {arguments[1:]}")
+            raise TypeError(
+                f"hook {function.__name__} threads {threads!r}, which is none of {arguments[1:]}"
+            )
         hook = Hook(
             name=function.__name__,
             arguments=arguments,

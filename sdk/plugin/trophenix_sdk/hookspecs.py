@@ -198,7 +198,7 @@ async def subject_export(ctx: Any, subject: UUID) -> SubjectData | None:
 
 
 @filter(returns=ErasureReport, on_error=OnError.RAISE, timeout_ms=60_000)
-async def subject_erase(ctx: Any, subject: UUID, legal_keep: bool) -> ErasureReport | None:  # noqa: FBT001 - arguments of a hook are passed by the kernel, in order
+async def subject_erase(ctx: Any, subject: UUID, legal_keep: bool) -> ErasureReport | None:
     """The person *subject* is gone from the plugin's data, but for what *legal_keep* preserves."""
 
 
@@ -239,7 +239,9 @@ async def on_event(ctx: Any, event: Struct) -> None:
 
 
 @first(returns=(Struct, dict, list), on_error=OnError.RAISE, timeout_ms=2_000, scope=HookScope.USER)
-async def panel_data(ctx: Any, panel: str, params: dict[str, Any]) -> Struct | dict[str, Any] | list[Any] | None:
+async def panel_data(
+    ctx: Any, panel: str, params: dict[str, Any]
+) -> Struct | dict[str, Any] | list[Any] | None:
     """What a custom panel shows."""
 
 

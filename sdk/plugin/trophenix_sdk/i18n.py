@@ -20,7 +20,7 @@ Catalogues are ordinary gettext files at ``locales/<language>/LC_MESSAGES/<domai
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, Self, TypeAlias, cast
 
 Text: TypeAlias = str
 """Anything shown to people: a `LazyText` is translated, any other string is shown as it is."""
@@ -35,16 +35,16 @@ class LazyText(str):
     Attributes:
         domain: the message catalogue, a plugin's short name or ``kernel``.
         plural: the English plural, ``""`` when the text does not count anything.
-        count: what is counted.
+        number: what is counted.
         values: what fills the ``%(name)s`` places after the translation.
     """
 
-    __slots__ = ("count", "domain", "message", "plural", "values")
+    __slots__ = ("domain", "message", "number", "plural", "values")
 
     domain: str
     message: str
     plural: str
-    count: int
+    number: int
     values: Mapping[str, object]
 
     def __new__(
@@ -53,41 +53,44 @@ class LazyText(str):
         domain: str,
         *,
         plural: str = "",
-        count: int = 1,
+        number: int = 1,
         values: Mapping[str, object] | None = None,
-    ) -> LazyText:
-        chosen = plural if plural and count != 1 else message
+    ) -> Self:
+        """The text, filled and in English, with what its translation needs."""
+        chosen = plural if plural and number != 1 else message
         text = super().__new__(cls, str.__mod__(chosen, values) if values else chosen)
         text.domain = domain
         text.message = str(message)
         text.plural = plural
-        text.count = count
+        text.number = number
         text.values = dict(values or {})
         return text
 
-    def __mod__(self, values: object) -> LazyText:  # the parent returns a plain, untranslatable string
+    def __mod__(
+        self, values: object
+    ) -> LazyText:  # the parent returns a plain, untranslatable string
         if not isinstance(values, Mapping):
             raise TypeError(
                 f"{self.message!r} was filled with {type(values).__name__}: name every place, "
                 'as in _("%(count)s rows") % {"count": 3}, so that translators can move it'
             )
-        named = {str(key): value for key, value in values.items()}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        named = {str(key): value for key, value in cast("Mapping[Any, object]", values).items()}
         return LazyText(
             self.message,
             self.domain,
             plural=self.plural,
-            count=self.count,
+            number=self.number,
             values={**self.values, **named},
         )
 
     def __reduce__(self) -> tuple[Callable[..., LazyText], tuple[object, ...]]:
-        return _restore, (self.message, self.domain, self.plural, self.count, dict(self.values))
+        return _restore, (self.message, self.domain, self.plural, self.number, dict(self.values))
 
 
 def _restore(
-    message: str, domain: str, plural: str, count: int, values: dict[str, object]
+    message: str, domain: str, plural: str, number: int, values: dict[str, object]
 ) -> LazyText:
-    return LazyText(message, domain, plural=plural, count=count, values=values)
+    return LazyText(message, domain, plural=plural, number=number, values=values)
 
 
 def gettext_lazy(domain: str) -> Callable[[str], LazyText]:
@@ -103,6 +106,6 @@ def ngettext_lazy(domain: str) -> Callable[[str, str, int], LazyText]:
     """A function, by custom named ``_n``, that marks a counted text of *domain*; ``%(n)s`` is the count."""
 
     def mark(one: str, many: str, count: int) -> LazyText:
-        return LazyText(one, domain, plural=many, count=count, values={"n": count})
+        return LazyText(one, domain, plural=many, number=count, values={"n": count})
 
     return mark

@@ -154,7 +154,6 @@ def _types_of(handler: Callable[..., Any]) -> tuple[Any, Any]:
     return given, (Empty if output is type(None) else output)
 
 
-_DEFAULT_STATUS: Final = {"POST": 200, "DELETE": 204}
 MEBIBYTE: Final = 1 << 20
 
 
@@ -195,7 +194,6 @@ def operation(
         if not inspect.iscoroutinefunction(handler):
             message = f"operation {handler.__qualname__} must be declared with async def"
             raise TypeError(message)
-        method = http.method if http else "GET"
         declared = Operation(
             handler,
             name=name or handler.__name__,
@@ -210,7 +208,7 @@ def operation(
             rate_class=rate_class,
             max_body_bytes=max_body_bytes,
             confidential=confidential,
-            status=status or (202 if background else _DEFAULT_STATUS.get(method, 200)),
+            status=status or (202 if background else 200),
         )
         if declared.output_type is Empty and status is None and not background:
             declared.status = 204

@@ -167,7 +167,9 @@ class F(msgspec.Struct, frozen=True):
 
     label: Text = ""
     help: Text = ""
-    widget: Literal["", "textarea", "radio", "password", "email", "tel", "url", "hidden", "file"] = ""
+    widget: Literal[
+        "", "textarea", "radio", "password", "email", "tel", "url", "hidden", "file"
+    ] = ""
     placeholder: Text = ""
     prefix: Text = ""
     suffix: Text = ""
@@ -410,7 +412,9 @@ class ImportPreview(msgspec.Struct, frozen=True, kw_only=True):
     required: tuple[str, ...] = ()
 
 
-ImportState: TypeAlias = Literal["waiting", "running", "finished", "failed", "reverting", "reverted"]
+ImportState: TypeAlias = Literal[
+    "waiting", "running", "finished", "failed", "reverting", "reverted"
+]
 
 
 class ImportStatus(msgspec.Struct, frozen=True, kw_only=True):

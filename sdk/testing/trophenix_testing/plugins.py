@@ -6,13 +6,18 @@ points. With the root on ``sys.path`` the plugin is found like any other, so sui
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 from packaging.utils import canonicalize_name
+
+from trophenix_kernel.plugins.compatibility import Host
+from trophenix_kernel.plugins.discovery import discover
+from trophenix_kernel.plugins.loader import LoadedPlugins, load_plugins
 from trophenix_sdk.hooks import ENTRY_POINT_GROUP
 from trophenix_sdk.manifest import MANIFEST_FILE, Kind, Level, Priority
 
@@ -132,7 +137,9 @@ def _key(name: str) -> str:
 def _value(value: Toml) -> str:
     # A JSON string, number or array of them is also a TOML one; only tables are written differently.
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key(name)} = {_value(item)}" for name, item in value.items()) + "}"
+        return (
+            "{" + ", ".join(f"{_key(name)} = {_value(item)}" for name, item in value.items()) + "}"
+        )
     if isinstance(value, str | int | float):
         return msgspec.json.encode(value).decode()
     return "[" + ", ".join(_value(item) for item in value) + "]"
@@ -150,6 +157,19 @@ def _write_metadata(root: Path, distribution: str, version: str, point: str, pac
     }
     for name, text in content.items():
         (info / name).write_text(text, encoding="utf-8")
+
+
+class PluginSite:
+    """A folder whose plugins alone are discovered, whatever else is installed. It has to be on ``sys.path``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def load(self, host: Host | None = None, **options: Any) -> LoadedPlugins:
+        """The plugins in the folder are loaded; *options* are those of `load_plugins`."""
+        importlib.invalidate_caches()  # folders written a moment ago may not be known yet
+        records = discover(path=[str(self.root)])
+        return load_plugins(host or Host(kernel="0.1.0"), records=records, **options)
 
 
 # --- plugins broken in one way each ---------------------------------------------------------------------------------------------
@@ -178,7 +198,7 @@ class BrokenPlugin(Struct, frozen=True, kw_only=True):
 HEALTHY: Final = "good.steady"
 """The id of the plugin that must be ready whatever the others do."""
 
-_HEALTHY_CODE: Final = '''
+_HEALTHY_CODE: Final = """
 from trophenix_sdk.hooks import hookimpl
 
 
@@ -195,7 +215,7 @@ def operations():
 @hookimpl
 async def entitlement_changed(ctx, old, new):
     return None
-'''
+"""
 
 
 def write_healthy_plugin(root: Path) -> WrittenPlugin:
@@ -212,7 +232,7 @@ def _hook(text: str) -> dict[str, str]:
     return {"plugin.py": f"from trophenix_sdk.hooks import hookimpl\n\n{text}"}
 
 
-_OPERATION: Final = '''
+_OPERATION: Final = """
 class Named:
     name = "card.delete"
 
@@ -220,10 +240,10 @@ class Named:
 @hookimpl
 def operations():
     return [Named()]
-'''
+"""
 
 
-def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, PLR0911, PLR0912 - one branch per fault
+def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:
     """A plugin with the *fault* is installed below *root*, together with whatever the fault needs.
 
     Args:
@@ -232,7 +252,11 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, 
     """
     match fault:
         case "raises at import":
-            write_plugin(root, id="bad.raises", files={"plugin.py": "raise RuntimeError('no licence file')\n"})
+            write_plugin(
+                root,
+                id="bad.raises",
+                files={"plugin.py": "raise RuntimeError('no licence file')\n"},
+            )
             return BrokenPlugin(
                 name=fault,
                 plugins=("bad.raises",),
@@ -268,7 +292,9 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, 
                 mentions=("sys.exit(3)", "plugin.py:2"),
             )
         case "missing library":
-            write_plugin(root, id="bad.library", files={"plugin.py": "import no_such_library_at_all\n"})
+            write_plugin(
+                root, id="bad.library", files={"plugin.py": "import no_such_library_at_all\n"}
+            )
             return BrokenPlugin(
                 name=fault,
                 plugins=("bad.library",),
@@ -277,7 +303,9 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, 
                 mentions=("no_such_library_at_all", "dependencies of bad-library"),
             )
         case "bad manifest":
-            write_plugin(root, id="bad.manifest", extra={"plugin": {"kind": "gadget", "colour": "red"}})
+            write_plugin(
+                root, id="bad.manifest", extra={"plugin": {"kind": "gadget", "colour": "red"}}
+            )
             return BrokenPlugin(
                 name=fault,
                 plugins=("bad-manifest[manifest]",),
@@ -360,7 +388,9 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, 
                 mentions=("card.delete", "contract.operations"),
             )
         case "unknown hook":
-            write_plugin(root, id="bad.typo", files=_hook("@hookimpl\ndef operatoins():\n    return []\n"))
+            write_plugin(
+                root, id="bad.typo", files=_hook("@hookimpl\ndef operatoins():\n    return []\n")
+            )
             return BrokenPlugin(
                 name=fault,
                 plugins=("bad.typo",),
@@ -397,7 +427,11 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, 
                 mentions=("authorize", "async def"),
             )
         case "wrong return type at load":
-            write_plugin(root, id="bad.shape", files=_hook("@hookimpl\ndef operations():\n    return {'a': 1}\n"))
+            write_plugin(
+                root,
+                id="bad.shape",
+                files=_hook("@hookimpl\ndef operations():\n    return {'a': 1}\n"),
+            )
             return BrokenPlugin(
                 name=fault,
                 plugins=("bad.shape",),
@@ -406,7 +440,11 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, 
                 mentions=("dict returned by operations()", "a list"),
             )
         case "raises while registering":
-            write_plugin(root, id="bad.register", files=_hook("@hookimpl\ndef panels():\n    raise LookupError('no panel')\n"))
+            write_plugin(
+                root,
+                id="bad.register",
+                files=_hook("@hookimpl\ndef panels():\n    raise LookupError('no panel')\n"),
+            )
             return BrokenPlugin(
                 name=fault,
                 plugins=("bad.register",),
@@ -430,7 +468,11 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, 
                 serves=True,
             )
         case "endless import":
-            write_plugin(root, id="bad.endless", files={"plugin.py": "import time\nwhile True:\n    time.sleep(60)\n"})
+            write_plugin(
+                root,
+                id="bad.endless",
+                files={"plugin.py": "import time\nwhile True:\n    time.sleep(60)\n"},
+            )
             return BrokenPlugin(
                 name=fault,
                 plugins=("bad.endless",),
@@ -443,7 +485,10 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, 
             write_plugin(
                 root,
                 id="bad.neighbour",
-                files={"plugin.py": "", "store.py": "def peek():\n    from good_steady.plugin import Named\n    return Named\n"},
+                files={
+                    "plugin.py": "",
+                    "store.py": "def peek():\n    from good_steady.plugin import Named\n    return Named\n",
+                },
             )
             return BrokenPlugin(
                 name=fault,
@@ -453,7 +498,9 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, 
                 mentions=("good_steady.plugin", HEALTHY, "store.py:2"),
             )
         case "imports the kernel":
-            write_plugin(root, id="bad.kernel", files={"plugin.py": "\nimport trophenix_kernel.plugins\n"})
+            write_plugin(
+                root, id="bad.kernel", files={"plugin.py": "\nimport trophenix_kernel.plugins\n"}
+            )
             return BrokenPlugin(
                 name=fault,
                 plugins=("bad.kernel",),
@@ -465,7 +512,9 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, 
             write_plugin(
                 root,
                 id="bad.hidden",
-                files={"plugin.py": "name = 'trophenix' + '_kernel'\ntry:\n    __import__(name)\nexcept ImportError:\n    pass\n"},
+                files={
+                    "plugin.py": "name = 'trophenix' + '_kernel'\ntry:\n    __import__(name)\nexcept ImportError:\n    pass\n"
+                },
             )
             return BrokenPlugin(
                 name=fault,
@@ -546,7 +595,9 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:  # noqa: C901, 
             write_plugin(
                 root,
                 id="bad.quits",
-                files=_hook("@hookimpl\nasync def entitlement_changed():\n    raise SystemExit(4)\n"),
+                files=_hook(
+                    "@hookimpl\nasync def entitlement_changed():\n    raise SystemExit(4)\n"
+                ),
                 contract={"hooks": ["entitlement_changed"]},
             )
             return BrokenPlugin(

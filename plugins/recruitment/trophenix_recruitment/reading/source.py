@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,8 @@ class Source:
             FileRefused: the path is no readable file, or there are no bytes at all.
         """
         self._origin = origin if isinstance(origin, Path | bytes) else _seekable(origin, limits)
+        if self._origin is not origin and not isinstance(self._origin, Path | bytes):
+            weakref.finalize(self, self._origin.close)
         self.size = self._measure()
         if self.size > limits.file_bytes:
             raise _too_large(f"{self.size:,} bytes", limits)

@@ -2,6 +2,7 @@
 
 import struct
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, cast
 
@@ -20,6 +21,7 @@ class Spool:
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
         self.complete = False
+        weakref.finalize(self, self._file.close)
 
     def record(
         self, rows: Iterable[RawRow | RowProblem | Blank]

@@ -1,6 +1,6 @@
 """A file as a table: its heading, and its rows as often as they are asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -21,7 +21,6 @@ from trophenix_recruitment.reading.workbook import check_workbook, sheet_rows
 Format = Literal["csv", "xlsx", "json", "jsonl"]
 
 _HEADING_CANDIDATES = 10
-_OBJECTS_FOR_HEADING = 200
 
 
 class TableFacts(msgspec.Struct, frozen=True):
@@ -92,7 +91,18 @@ class Table:
                 )
             counts.unreadable += row.__class__ is RowProblem
             yield row  # pyright: ignore[reportReturnType] - blanks are gone
-        return
+
+    def with_columns(self, headings: Iterable[str]) -> "Table":
+        """Give the table with these *headings* too, when its form lets a row leave them out.
+
+        In JSON a name that no athlete has is no mistake; in a table of columns it is, and the
+        table is given as it is.
+        """
+        if self._form is None:
+            return self
+        known = dict.fromkeys((*self.headings, *headings))
+        facts = msgspec.structs.replace(self.facts, headings=tuple(known))
+        return Table(self._source, facts, self._limits, self._form)
 
     def readable_rows(self) -> Iterator[RawRow]:
         """Give the rows that could be read, for a suggestion of the mapping."""
@@ -205,7 +215,7 @@ def _heading(source: Source, facts: TableFacts, limits: Limits) -> TableFacts:
         preamble = (*separator_line, *(row.line for row in first[:index]))
         facts = msgspec.structs.replace(
             facts,
-            headings=distinct_headings(texts[index]),
+            headings=distinct_headings(_without_empty_end(texts[index], texts[index + 1 :])),
             heading_line=first[index].line,
             preamble=preamble,
         )
@@ -220,27 +230,31 @@ def _heading(source: Source, facts: TableFacts, limits: Limits) -> TableFacts:
     return facts
 
 
+def _without_empty_end(heading: list[str], below: list[list[str]]) -> list[str]:
+    """Drop unnamed columns at the end that no row fills: a separator that closes every line."""
+    width = len(heading)
+    while width and not heading[width - 1].strip():
+        if any(cells[width - 1 :] and cells[width - 1].strip() for cells in below):
+            break
+        width -= 1
+    return heading[:width]
+
+
 def _is_separator_line(row: RawRow, facts: TableFacts) -> bool:
     text = (facts.delimiter or "").join(map(cell_text, row.cells))
     return facts.format == "csv" and text.lower() == f"sep={facts.delimiter}"
 
 
 def _members(source: Source, encoding: str, form: JsonForm, limits: Limits) -> tuple[str, ...]:
+    """Give the names used in the whole document; those beyond the limit stay extra members."""
     names: dict[str, Any] = {}
     found = 0
     for item in json_objects(source, encoding, form, limits):
         if isinstance(item, JsonObject):
             found += 1
-            names.update(dict.fromkeys(item.members))
-            if len(names) > limits.columns:
-                raise FileTooLarge(
-                    "file.too_many_columns",
-                    f"more than {limits.columns:,} different names",
-                    f"at most {limits.columns:,}",
-                    "leave out the values that are not about athletes.",
-                    line=item.line,
-                )
-        if found == _OBJECTS_FOR_HEADING:
+            if len(names) < limits.columns:
+                names.update(dict.fromkeys(item.members))
+        if found > limits.rows:
             break
     if not found:
         raise FileRefused(
@@ -249,4 +263,4 @@ def _members(source: Source, encoding: str, form: JsonForm, limits: Limits) -> t
             "a list of objects, one per athlete",
             "export the list again and send that.",
         )
-    return tuple(names)
+    return tuple(names)[: limits.columns]

@@ -1,0 +1,1 @@
+"""Facts on their way from the outbox to the event bus."""

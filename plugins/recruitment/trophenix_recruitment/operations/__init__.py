@@ -1,0 +1,1 @@
+"""The module's operations: what can be done with athletes, through every door."""

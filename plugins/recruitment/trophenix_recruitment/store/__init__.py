@@ -1,0 +1,1 @@
+"""The module's SQL, and no SQL anywhere else."""

@@ -1,0 +1,1 @@
+"""Rides to away games, shared."""
