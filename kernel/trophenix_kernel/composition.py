@@ -14,6 +14,7 @@ from trophenix_kernel.access.decisions import Decisions
 from trophenix_kernel.administration import OPERATIONS, PERMISSIONS
 from trophenix_kernel.administration.services import Services
 from trophenix_kernel.identity.credentials import Credentials
+from trophenix_kernel.operations.hooks import Hooks, lend
 from trophenix_kernel.operations.pipeline import Pipeline
 from trophenix_kernel.operations.registry import KERNEL, Registry, RouteTaken
 from trophenix_kernel.plugins.activations import Activations
@@ -63,12 +64,14 @@ class Kernel:
         catalogue, dispatcher: its parts.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts that need the database come in ready
+    def __init__(
         self, settings: Settings, clock: Clock, dsns: dict[str, str], loaded: LoadedPlugins
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.clusters = Clusters({name: Pool(dsn, size=settings.pool_size) for name, dsn in dsns.items()})
+        self.clusters = Clusters(
+            {name: Pool(dsn, size=settings.pool_size) for name, dsn in dsns.items()}
+        )
         self.changes = Changes(dsns[MAIN])
         self.platform = Platform(self.clusters.main)
         self.directory = Directory(self.platform, self.changes)
@@ -78,11 +81,17 @@ class Kernel:
         self.registry.add(KERNEL, OPERATIONS)
         self.catalogue = _register(self.registry, loaded.catalogue)
         self.authority = Authority(declared_permissions(self.catalogue))
-        self.decisions = Decisions(self.clusters.main, self.credentials, self.changes, self.authority, clock)
+        self.decisions = Decisions(
+            self.clusters.main, self.credentials, self.changes, self.authority, clock
+        )
         self.quota = Quota(self.platform)
-        self.meter = Meter(self.clusters)
-        self.dispatcher = Dispatcher.of(loaded._replace(catalogue=self.catalogue), report=_report_failure)
+        self.meter = Meter(self.clusters, beside=[self.credentials.write_last_use])
+        self.dispatcher = Dispatcher.of(
+            loaded._replace(catalogue=self.catalogue), report=_report_failure, lend=lend
+        )
+        self.hooks = Hooks(self.dispatcher, self.catalogue.serving, self.clusters, clock)
         self.services = Services(
+            hooks=self.hooks,
             platform=self.platform,
             clusters=self.clusters,
             directory=self.directory,
@@ -99,10 +108,14 @@ class Kernel:
             events=declared_events(self.catalogue),
             limits=declared_limits(self.catalogue),
             services=self.services,
+            base_url=settings.base_url,
+            hooks=self.hooks,
         )
 
     @classmethod
-    async def compose(cls, settings: Settings, *, clock: Clock | None = None, loaded: LoadedPlugins | None = None) -> Self:
+    async def compose(
+        cls, settings: Settings, *, clock: Clock | None = None, loaded: LoadedPlugins | None = None
+    ) -> Self:
         """A kernel on a database that is set up and proven closed.
 
         Raises:
@@ -130,9 +143,12 @@ class Kernel:
         """Hear of changes and count calls from now on."""
         await self.changes.start()
         self.meter.start()
+        await self.hooks.everywhere("startup")
 
     async def stop(self) -> None:
         """Write what was counted and close every connection."""
+        if self.changes.listening:
+            await self.hooks.everywhere("shutdown")
         await self.meter.stop()
         await self.changes.stop()
         await self.clusters.close()
@@ -216,7 +232,9 @@ def declared_events(catalogue: PluginCatalogue) -> dict[tuple[str, str], EventTy
 def declared_limits(catalogue: PluginCatalogue) -> dict[str, dict[str, int | None]]:
     """Every plan limit by its platform-wide name: plan → how many, ``None`` without limit."""
     return {
-        f"{record.id}:{name}": {plan: None if amount < 0 else amount for plan, amount in plans.items()}
+        f"{record.id}:{name}": {
+            plan: None if amount < 0 else amount for plan, amount in plans.items()
+        }
         for record in catalogue.serving
         if record.manifest is not None
         for name, plans in record.manifest.entitlements.limits.items()

@@ -19,6 +19,7 @@ from trophenix_kernel.operations.call import Call, Caller
 from trophenix_kernel.operations.pipeline import Request
 from trophenix_kernel.storage.session import APP_ROLE, Transaction
 from trophenix_kernel.web.recognition import Recognition
+from trophenix_sdk.errors import Unauthenticated
 from trophenix_sdk.ids import new_id
 
 DEMO_OPERATION: Final = "demo.load"
@@ -106,7 +107,11 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 async def load_demo(
-    kernel: Kernel, recognition: Recognition, kept: Ready | None, base_url: str, report: Callable[[str], None]
+    kernel: Kernel,
+    recognition: Recognition,
+    kept: Ready | None,
+    base_url: str,
+    report: Callable[[str], None],
 ) -> Ready:
     """The demonstration exists afterwards; safe to repeat.
 
@@ -115,11 +120,19 @@ async def load_demo(
         report: told a line per tenant.
     """
     known = {tenant.slug: tenant for tenant in kept.tenants} if kept else {}
-    admin = await _person(kernel, ADMIN_EMAIL, "Platform Admin", kept.platform_admin if kept else None, platform_admin=True)
+    admin = await _person(
+        kernel,
+        ADMIN_EMAIL,
+        "Platform Admin",
+        kept.platform_admin if kept else None,
+        platform_admin=True,
+    )
     ready: list[TenantReady] = []
     for wanted in TENANTS:
         before = known.get(wanted.slug)
-        owner = await _person(kernel, wanted.owner, wanted.owner_name, before.owner if before else None)
+        owner = await _person(
+            kernel, wanted.owner, wanted.owner_name, before.owner if before else None
+        )
         entry = await kernel.directory.by_slug(wanted.slug)
         if entry is not None and before is not None:
             ready.append(before)
@@ -160,7 +173,9 @@ async def _make(kernel: Kernel, wanted: DemoTenant, existing: UUID | None) -> tu
         tenant = existing
         if tenant is None:
             fields = ("slug", "name", "plan", "type", "locale", "time_zone", "currency")
-            new = NewTenant(owner_email=wanted.owner, **{name: getattr(wanted, name) for name in fields})
+            new = NewTenant(
+                owner_email=wanted.owner, **{name: getattr(wanted, name) for name in fields}
+            )
             tenant = (await make_tenant(call, new)).id
         key = api_keys.generate("live")
         await transaction.one(
@@ -196,22 +211,40 @@ async def _enable_all(kernel: Kernel, recognition: Recognition, wanted: DemoTena
             {"plugin_id": record.id, "consent": list(capabilities(record.manifest))},
         )
         if kernel.registry.find(f"{record.id}:{DEMO_OPERATION}") is not None:
-            await run_as(kernel, recognition, owner, wanted.slug, f"{record.id}:{DEMO_OPERATION}", {})
+            await run_as(
+                kernel, recognition, owner, wanted.slug, f"{record.id}:{DEMO_OPERATION}", {}
+            )
 
 
-async def run_as(  # noqa: PLR0913 - a whole call
-    kernel: Kernel, recognition: Recognition, user: User, slug: str, operation: str, given: dict[str, Any]
+async def run_as(
+    kernel: Kernel,
+    recognition: Recognition,
+    user: User,
+    slug: str,
+    operation: str,
+    given: dict[str, Any],
 ) -> Any:
     """Run an operation as a person, through the pipeline, from the command line.
 
     Raises:
         TrophenixError: whatever the operation refuses with.
     """
-    identity = Identity(kind="user", id=user.id, name=user.name, user_id=user.id, locale=user.locale)
+    if user.status != "active":
+        raise Unauthenticated(f"The account of {user.email} is closed.")
+    identity = Identity(
+        kind="user",
+        id=user.id,
+        name=user.name,
+        user_id=user.id,
+        locale=user.locale,
+        platform_admin=user.platform_admin,
+    )
     # What was just written may not have been heard of yet: ask the database itself.
     kernel.changes.forget_all()
     entry = await kernel.directory.by_slug(slug)
-    caller = await recognition.caller_in(identity, entry, door="cli", request_id=new_id().hex, locale=user.locale)
+    caller = await recognition.caller_in(
+        identity, entry, door="cli", request_id=new_id().hex, locale=user.locale
+    )
     bound = kernel.registry.named(operation)
     kind = bound.operation.input_type
     answer = await kernel.pipeline.run(

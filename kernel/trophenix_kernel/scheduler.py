@@ -9,10 +9,14 @@ from datetime import timedelta
 from typing import Final
 
 import asyncpg
+import msgspec
 
+from trophenix_kernel.administration.purge import purge
 from trophenix_kernel.composition import Kernel
 from trophenix_kernel.identity import store as identity
 from trophenix_kernel.storage.platform import Platform
+from trophenix_kernel.tenancy import store as tenants
+from trophenix_kernel.tenancy.model import RESTORE_DAYS
 from trophenix_sdk.database import Query
 from trophenix_sdk.errors import TrophenixError
 
@@ -21,7 +25,16 @@ CHORES_SECONDS: Final = 600.0
 STANDBY_SECONDS: Final = 2.0
 SESSIONS_KEPT: Final = timedelta(days=30)
 _log: Final = logging.getLogger("trophenix.scheduler")
-_SWEEP: Final = Query("select * from kernel.sweep()", tuple)
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """How many rows had run out."""
+
+    idempotency_keys: int
+    quota_windows: int
+
+
+_SWEEP: Final = Query("select * from kernel.sweep()", Swept)
 
 
 class Scheduler:
@@ -33,12 +46,14 @@ class Scheduler:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._finish = asyncio.Event()
+        self._stir = asyncio.Event()
         self.leads = asyncio.Event()
         self.rounds = 0
 
     def stop(self) -> None:
         """End after the chore at hand."""
         self._finish.set()
+        self._stir.set()
 
     async def run(self) -> None:
         """Lead or stand by until `stop` is called."""
@@ -46,6 +61,7 @@ class Scheduler:
             connection: asyncpg.Connection | None = None
             try:
                 connection = await asyncpg.connect(self._kernel.clusters.main.dsn)
+                connection.add_termination_listener(lambda _connection: self._stir.set())
                 while not self._finish.is_set():
                     if await connection.fetchval("select pg_try_advisory_lock($1)", LEADER_KEY):
                         await self._lead(connection)
@@ -79,9 +95,23 @@ class Scheduler:
             _log.debug("swept %s: %s", name, swept)
         before = self._kernel.clock.now() - SESSIONS_KEPT
         await self._kernel.platform.all(identity.DROP_OLD_SESSIONS, before=before)
+        await self._purge()
         self.rounds += 1
 
+    async def _purge(self) -> None:
+        """Purge the tenants whose thirty days have passed."""
+        before = self._kernel.clock.now() - timedelta(days=RESTORE_DAYS)
+        for record in await self._kernel.platform.all(tenants.PURGEABLE, before=before):
+            try:
+                removed = await purge(self._kernel.clusters, record)
+            except TrophenixError as error:
+                _log.warning("tenant %s was not purged: %s", record.id, error)
+            else:
+                _log.info("tenant %s was purged, %d rows", record.id, removed)
+
     async def _pause(self, seconds: float) -> None:
+        """Wait, at most until the process is to stop or the connection that leads is lost: its lock is then another's."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._finish.wait()
+                await self._stir.wait()
+        self._stir.clear()

@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 
 
-class SettingsInvalid(Exception):  # noqa: N818 - says what is invalid
+class SettingsInvalid(Exception):
     """The environment does not make a configuration; the message lists every fault."""
 
 

@@ -20,7 +20,7 @@ from trophenix_kernel.operations.binding import from_document
 from trophenix_kernel.operations.pipeline import Request, RunningJob
 from trophenix_kernel.storage.wake import WakeUp
 from trophenix_kernel.web.recognition import Recognition
-from trophenix_sdk.errors import TrophenixError, as_problem
+from trophenix_sdk.errors import Conflict, TrophenixError, Unavailable, as_problem
 
 MAX_ATTEMPTS: Final = 3
 CONCURRENT_JOBS: Final = 4
@@ -34,14 +34,17 @@ class Worker:
     Args:
         kernel: started by the caller.
         recognition: so that a job is decided by what its actor may do now.
+        lease: after how long another worker takes over what this one does not report on.
     """
 
-    def __init__(self, kernel: Kernel, recognition: Recognition) -> None:
+    def __init__(
+        self, kernel: Kernel, recognition: Recognition, *, lease: timedelta = LEASE
+    ) -> None:
         self._kernel = kernel
         self._recognition = recognition
         dsns = [kernel.clusters.of(name).dsn for name in kernel.clusters.names()]
         self._wake = WakeUp(dsns, CHANNEL)
-        self.broker = PostgresBroker(kernel.clusters, self._wake)
+        self.broker = PostgresBroker(kernel.clusters, self._wake, lease)
 
         async def run_operation(cluster: str, job: dict[str, Any]) -> None:
             await self.run_job(cluster, job)
@@ -53,7 +56,9 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop` is called; jobs that run then are finished first."""
         self.broker.is_worker_process = True
-        receiver = Receiver(self.broker, max_async_tasks=CONCURRENT_JOBS, max_prefetch=0, validate_params=False)
+        receiver = Receiver(
+            self.broker, max_async_tasks=CONCURRENT_JOBS, max_prefetch=0, validate_params=False
+        )
         await self._wake.start()
         await self._relay.start()
         try:
@@ -70,10 +75,16 @@ class Worker:
         """Run one claimed job to its end, whatever that is."""
         claimed = msgspec.convert(job, Claimed)
         claimed = msgspec.structs.replace(
-            claimed, input=msgspec.Raw(msgspec.json.encode(job["input"])), actor=msgspec.Raw(msgspec.json.encode(job["actor"]))
+            claimed,
+            input=msgspec.Raw(msgspec.json.encode(job["input"])),
+            actor=msgspec.Raw(msgspec.json.encode(job["actor"])),
         )
         table = self.broker.table
         if not await table.report(cluster, claimed):
+            return
+        if claimed.attempt > MAX_ATTEMPTS:
+            # Nothing was refused and nothing failed: each worker that took it went away over it.
+            await table.end(cluster, claimed, _LOST, None)
             return
         running = asyncio.create_task(self._run_operation(cluster, claimed))
         heartbeat = asyncio.create_task(self._keep_lease(cluster, claimed, running))
@@ -85,9 +96,14 @@ class Worker:
                 raise
             _log.info("job %s was cancelled", claimed.id)
         except TrophenixError as error:
-            await table.end(cluster, claimed, as_problem(error, request_id=claimed.request_id), None)
-        except Exception:
-            _log.exception("job %s (%s) failed at attempt %d", claimed.id, claimed.operation, claimed.attempt)
+            # What does not answer now may answer later; every other refusal would only be repeated.
+            again = _again_in(claimed.attempt) if isinstance(error, Unavailable) else None
+            fault = as_problem(error, request_id=claimed.request_id)
+            await table.end(cluster, claimed, fault, again)
+        except Exception:  # noqa: BLE001 - logged; the caller gets a refusal that says nothing of the inside
+            _log.exception(
+                "job %s (%s) failed at attempt %d", claimed.id, claimed.operation, claimed.attempt
+            )
             await table.end(cluster, claimed, _FAILED, _again_in(claimed.attempt))
         finally:
             heartbeat.cancel()
@@ -97,10 +113,14 @@ class Worker:
     async def _run_operation(self, cluster: str, job: Claimed) -> None:
         kernel = self._kernel
         bound = kernel.registry.named(job.operation)
-        identity = msgspec.json.decode(job.actor, type=Identity)
+        identity = await self._actor(job)
         entry = await kernel.directory.by_id(job.tenant_id)
         caller = await self._recognition.caller_in(
-            identity, entry, door="job", request_id=job.request_id, locale=identity.locale
+            identity,
+            entry,
+            door="job",
+            request_id=job.request_id,
+            locale=identity.locale if identity else "en",
         )
         kind = bound.operation.input_type
         started = time.perf_counter_ns()
@@ -110,7 +130,9 @@ class Worker:
                 bound,
                 caller,
                 Request(
-                    read_input=lambda: from_document(kind, msgspec.json.decode(job.input), strict=True),
+                    read_input=lambda: from_document(
+                        kind, msgspec.json.decode(job.input), strict=True
+                    ),
                     job=RunningJob(job.id, job.attempt),
                     report_progress=self._progress(cluster, job),
                 ),
@@ -128,6 +150,14 @@ class Worker:
                 kernel.clock.now().date(),
             )
 
+    async def _actor(self, job: Claimed) -> Identity | None:
+        """Who asked for the job; nobody for a public operation, and nobody once the account is closed."""
+        if job.actor == b"{}":
+            return None
+        identity = msgspec.json.decode(job.actor, type=Identity)
+        user = await self._kernel.credentials.user(identity.user_id)
+        return identity if user is not None and user.status == "active" else None
+
     def _progress(self, cluster: str, job: Claimed) -> Any:
         last = 0.0
 
@@ -137,13 +167,21 @@ class Worker:
             if done < total and now - last < PROGRESS_SECONDS:
                 return
             last = now
-            await self.broker.table.report(cluster, job, done, total)
+            try:
+                kept = await self.broker.table.report(cluster, job, done, total)
+            except Unavailable:
+                # Not seeing how far it is, is no reason to fail it.
+                return
+            if not kept:
+                raise Conflict(
+                    "The job was cancelled, or another worker took it over.", code="job_ended"
+                )
 
         return report
 
     async def _keep_lease(self, cluster: str, job: Claimed, running: asyncio.Task[None]) -> None:
         while True:
-            await asyncio.sleep(LEASE.total_seconds() / 20)
+            await asyncio.sleep(self.broker.table.lease.total_seconds() / 20)
             with contextlib.suppress(TrophenixError):
                 if not await self.broker.table.report(cluster, job):
                     running.cancel()
@@ -155,6 +193,16 @@ def _again_in(attempt: int) -> timedelta | None:
     return None if attempt >= MAX_ATTEMPTS else timedelta(seconds=2 * 4 ** (attempt - 1))
 
 
+_LOST: Final = as_problem(
+    TrophenixError(
+        "Every worker that began this ended before it was done.",
+        next_step="Ask for less at once; operators find the reason in the workers' logs.",
+        code="worker_lost",
+    )
+)
 _FAILED: Final = as_problem(
-    TrophenixError("Something failed on our side.", next_step="It is tried again a few times; tell support the job's id if it stays.")
+    TrophenixError(
+        "Something failed on our side.",
+        next_step="It is tried again a few times; tell support the job's id if it stays.",
+    )
 )

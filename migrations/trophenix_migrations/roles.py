@@ -49,7 +49,7 @@ async def create_roles(connection: Any, password: str) -> None:
     await connection.execute(f"grant usage on schema kernel to {APP}, {SYSTEM}")
     database = await connection.fetchval("select quote_ident(current_database())")
     await connection.execute(f"grant create, temporary on database {database} to {OWNER}")
-    await connection.execute(f"revoke create on schema public from public")
+    await connection.execute("revoke create on schema public from public")
 
 
 async def create_plugin_role(connection: Any, schema: str) -> None:

@@ -123,7 +123,9 @@ async def _move(
         before, after = await connection.run_sync(_run, history, target, down)
         # Every process looks at the version before it serves.
         await connection.execute(sa.text(f"grant usage on schema {history.schema} to {APP}"))
-        await connection.execute(sa.text(f"grant select on {history.schema}.alembic_version to {APP}"))
+        await connection.execute(
+            sa.text(f"grant select on {history.schema}.alembic_version to {APP}")
+        )
         await connection.commit()
     except Exception as error:  # noqa: BLE001 - a plugin's revision may raise anything; the step carries it
         await connection.rollback()

@@ -17,4 +17,8 @@ def run_file(name: str) -> None:
     caller = inspect.stack()[1].filename
     text = Path(caller).with_name(name).read_text(encoding="utf-8")
     connection: Any = op.get_bind().connection.dbapi_connection
-    connection.run_async(lambda driver: driver.execute(text))
+
+    def send(driver: Any) -> Any:
+        return driver.execute(text)
+
+    connection.run_async(send)

@@ -128,7 +128,7 @@ RULES: Final = (
         swallows_everything,
         "with contextlib.suppress(KeyError, Exception): pass",
         {
-            "kernel/trophenix_kernel/plugins/dispatcher.py": "a foreign coroutine that refuses to be closed; its call was answered already"
+            "kernel/trophenix_kernel/plugins/hook_call.py": "a foreign coroutine that refuses to be closed; its call was answered already"
         },
     ),
     Rule(

@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Final
+
+import pytest
 
 if TYPE_CHECKING:
     from .conftest import Checkout
 
-STATEMENT = re.compile(
-    r"^\s*(select\s|insert\s+into\s|update\s+[\w.\"{]+\s+set\s|delete\s+from\s|with\s+\w+\s+as\s|create\s+(table|database|role|schema|index|function|temporary)"
-    r"|alter\s+(table|role|database)\s|drop\s+(table|database|role|schema)\s|grant\s|truncate\s|set\s+(local\s+)?role\s|copy\s)",
-    re.IGNORECASE,
+WORDS: Final = (
+    r"select\s",
+    r"insert\s+into\s",
+    r"update\s+[\w.\"{]+\s+set\s",
+    r"delete\s+from\s",
+    r"with\s+\w+\s+as\s",
+    r"create\s+(table|database|role|schema|index|function|temporary)",
+    r"alter\s+(table|role|database)\s",
+    r"drop\s+(table|database|role|schema)\s",
+    r"grant\s",
+    r"truncate\s",
+    r"set\s+(local\s+)?role\s",
+    r"copy\s",
 )
-CONSTANT = re.compile(r"^_?[A-Z][A-Z0-9_]*$")
+# SQL is written in one case; "Select one of …" is a sentence.
+STATEMENT: Final = re.compile(rf"^\s*({'|'.join(WORDS)})", re.IGNORECASE)
+CONSTANT: Final = re.compile(r"^_?[A-Z][A-Z0-9_]*$")
 
-MAY_COMPOSE = {
-    "kernel/trophenix_kernel/storage/": "wraps compiled statements and speaks the BEGIN message, which takes no parameters",
-    "migrations/trophenix_migrations/": "names of schemas and roles cannot be parameters; both are checked identifiers",
-    "sdk/plugin/trophenix_sdk/migrations.py": "the same, for plugins' revisions",
-    "kernel/trophenix_kernel/runtime/": "names of databases cannot be parameters; they are quoted as identifiers",
+MAY_COMPOSE: Final = {
+    "kernel/trophenix_kernel/storage/*": "wraps compiled statements and speaks the BEGIN message, which takes no parameters",
+    "kernel/trophenix_kernel/runtime/*": "names of databases cannot be parameters; they are quoted as identifiers",
     "kernel/trophenix_kernel/operations/pipeline.py": "claims travel in the BEGIN message; every value is a UUID, a number or hexadecimal",
+    "migrations/trophenix_migrations/*": "names of schemas and roles cannot be parameters; both are checked identifiers",
+    "sdk/plugin/trophenix_sdk/migrations.py": "the same, for plugins' revisions",
+    "sdk/testing/*": "the same, for roles",
+    "plugins/*/migrations/*": "a revision runs once, with names that stand in it",
+    "plugins/recruitment/trophenix_recruitment/store/search.py": "conditions are chosen from a table of constants; values are parameters",
 }
+"""Where text may be put together, and why nothing foreign can get into it."""
 
 
 def test_no_value_is_written_into_sql(checkout: Checkout) -> None:
@@ -30,9 +48,9 @@ def test_no_value_is_written_into_sql(checkout: Checkout) -> None:
     found = [
         f"{source.at(node)} {ast.unparse(node)[:100]}"
         for source in checkout.shipped
-        if not source.path.startswith(tuple(MAY_COMPOSE))
+        if not any(fnmatch(source.path, pattern) for pattern in MAY_COMPOSE)
         for node in ast.walk(source.tree)
-        if (parts := composed(node)) and STATEMENT.match(parts[0]) and len(parts) > 1
+        if violates(node)
     ]
 
     assert found == []
@@ -40,18 +58,15 @@ def test_no_value_is_written_into_sql(checkout: Checkout) -> None:
 
 def test_every_exception_is_still_needed(checkout: Checkout) -> None:
     """A path that no longer composes SQL must not keep the permission to."""
-    used = {
-        prefix
+    composing = {
+        source.path
         for source in checkout.shipped
-        for prefix in MAY_COMPOSE
-        if source.path.startswith(prefix)
-        for node in ast.walk(source.tree)
-        if (parts := composed(node))
-        and len(parts) > 1
-        and any(STATEMENT.match(part) for part in parts[:1])
+        if any(violates(node) for node in ast.walk(source.tree))
     }
 
-    assert used == set(MAY_COMPOSE)
+    assert [
+        pattern for pattern in MAY_COMPOSE if not any(fnmatch(path, pattern) for path in composing)
+    ] == []
 
 
 def composed(node: ast.AST) -> list[str]:
@@ -104,28 +119,37 @@ def is_constant(node: ast.expr) -> bool:
             return False
 
 
-def test_the_rule_sees_what_it_is_for() -> None:
-    """A lint that finds nothing in a clean tree has to prove that it can find something."""
-    bad = [
+@pytest.mark.parametrize(
+    "text",
+    [
         "f\"select * from t where name = '{name}'\"",
         '"select * from t where name = \'" + name + "\'"',
         "\"select * from t where name = '%s'\" % name",
         '"delete from t where id = {}".format(identifier)',
-    ]
-    good = [
+    ],
+)
+def test_a_planted_value_is_found(text: str) -> None:
+    """A rule that cannot fail protects nothing."""
+    assert any(violates(node) for node in ast.walk(ast.parse(text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         'f"select {COLUMNS} from t"',
-        '"select " + _COLUMNS + " from t"',
+        '"select " + store.COLUMNS + " from t"',
+        'f"Select one of {names}"',
         '"select a, b"',
-        'f"Select one of {names}."[:0]',
-    ]
+    ],
+)
+def test_constants_and_sentences_are_left_alone(text: str) -> None:
+    """A rule that cries wolf is switched off."""
+    assert not any(violates(node) for node in ast.walk(ast.parse(text)))
 
-    assert [text for text in bad if not violates(text)] == []
-    assert [text for text in good[:3] if violates(text)] == []
 
-
-def violates(text: str) -> bool:
-    """Whether an expression would be found."""
-    return any(
-        (parts := composed(node)) and len(parts) > 1 and STATEMENT.match(parts[0])
-        for node in ast.walk(ast.parse(text))
-    )
+def violates(node: ast.AST) -> bool:
+    """Whether *node* is SQL into which something is put that is not a constant."""
+    parts = composed(node)
+    if len(parts) < 2 or not STATEMENT.match(parts[0]):
+        return False
+    return not parts[0].split()[0].istitle()

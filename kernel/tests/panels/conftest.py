@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from trophenix_kernel.web import vendor
 
@@ -21,17 +22,12 @@ def _load(name: str) -> ModuleType:
     known = f"trophenix_panel_{name}"
     if known not in sys.modules:
         spec = importlib.util.spec_from_file_location(known, Path(__file__).parent / f"{name}.py")
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[known] = module
         spec.loader.exec_module(module)
     return sys.modules[known]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "browser: drives a real browser; skipped where there is none"
-    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,7 +52,7 @@ def environment(sample: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def base(sample: Any) -> Iterator[str]:
+def base() -> Iterator[str]:
     """The address of a running preview server."""
     with _load("preview").served() as address:
         yield address
@@ -75,15 +71,14 @@ def axe() -> str:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
+def chromium() -> Iterator[Browser]:
     """A running Chromium."""
     program = (
         os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     )
     if program is None:
         pytest.skip("no Chromium here: install it, or set CHROMIUM to its path")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as play:
+    with sync_playwright() as play:
         browser = play.chromium.launch(
             executable_path=program,
             args=[

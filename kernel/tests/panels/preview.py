@@ -10,7 +10,7 @@ import argparse
 import importlib.util
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,7 +27,8 @@ def load_sample() -> ModuleType:
     name = "trophenix_panel_sample"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "sample.py")
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
@@ -45,16 +46,20 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/assets/"):
             asset = self.env.assets.read(path.removeprefix("/assets/"))
             if asset is None:
-                return self._send(404, b"", {})
+                self._send(404, b"", {})
+                return
             headers = {"Content-Type": asset.content_type, "Cache-Control": asset.cache_control}
-            return self._send(200, asset.body, headers)
+            self._send(200, asset.body, headers)
+            return
         if path.startswith("/theme/"):
             sheet = stylesheet(default_choices(), self.env.assets.href)
-            return self._send(200, sheet.text.encode(), {"Content-Type": "text/css"})
-        language, mode, name = (path.strip("/").split("/") + ["", "", ""])[:3]
+            self._send(200, sheet.text.encode(), {"Content-Type": "text/css"})
+            return
+        language, mode, name = [*path.strip("/").split("/"), "", "", ""][:3]
         made = sample.pages(self.env, language).get(name)
         if made is None:
-            return self._send(404, b"unknown page", {"Content-Type": "text/plain"})
+            self._send(404, b"unknown page", {"Content-Type": "text/plain"})
+            return
         request = {key.lower(): value for key, value in self.headers.items()}
         answer = render(
             self.env, made(), sample.frame_of(self.env, name, language, mode), request=request
@@ -63,7 +68,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._send(204, b"", {})
+        if not self.path.endswith("/new"):
+            self._send(204, b"", {})
+            return
+        request = {key.lower(): value for key, value in self.headers.items()}
+        refused = sample.pages(self.env)["form-errors"]()
+        frame = sample.frame_of(self.env, "form-errors")
+        answer = render(self.env, refused, frame, request=request)
+        self._send(answer.status, answer.body, dict(answer.headers))
 
     def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -73,12 +85,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's name
         """Quiet: the browser's own console is what is watched."""
 
 
 @contextmanager
-def served(port: int = 0) -> Iterator[str]:
+def served(port: int = 0) -> Generator[str]:
     """The address of a running preview server."""
     handler = type("Handler", (_Handler,), {"env": sample.environment()})
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -94,7 +106,7 @@ def served(port: int = 0) -> Iterator[str]:
 
 def take_pictures(folder: Path, only: list[str]) -> None:
     """Every page in both modes, wide and narrow, in English and French, as PNG files."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - serving needs no browser
 
     folder.mkdir(exist_ok=True)
     env = sample.environment()
@@ -127,7 +139,7 @@ def main() -> None:
         take_pictures(Path.cwd() / ".screenshots", options.pages)
         return
     with served(options.port) as base:
-        print(f"{base}/fr/light/dashboard")
+        print(f"{base}/fr/light/dashboard")  # noqa: T201 - a command
         threading.Event().wait()
 
 

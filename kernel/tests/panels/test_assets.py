@@ -24,14 +24,17 @@ class TestAddresses:
         assert asset is not None
         assert asset.content_type.startswith("text/css")
         assert "immutable" in asset.cache_control
-        assert asset.packed is not None and gzip.decompress(asset.packed) == asset.body
+        assert asset.packed is not None
+        assert gzip.decompress(asset.packed) == asset.body
 
     def test_fonts_are_not_packed_again(self) -> None:
         """They are compressed already."""
         assets = Assets()
         asset = assets.read(assets.href("vendor/inter-latin.woff2").removeprefix("/assets/"))
 
-        assert asset is not None and asset.packed is None and asset.content_type == "font/woff2"
+        assert asset is not None
+        assert asset.packed is None
+        assert asset.content_type == "font/woff2"
 
     def test_old_content_is_not_sent_under_a_new_name(self) -> None:
         """The digits must be the file's own."""

@@ -20,7 +20,8 @@ def test_the_scale_begins_at_zero_and_holds_the_highest(highest: float) -> None:
     """Bars are compared by height: a scale that starts elsewhere would lie."""
     scale = ticks(highest)
 
-    assert scale[0] == 0 and scale[-1] >= highest * (1 - 1e-9)
+    assert scale[0] == 0
+    assert scale[-1] >= highest * (1 - 1e-9)
     assert 2 <= len(scale) <= 7
     assert scale == sorted(scale)
 
@@ -41,7 +42,8 @@ def test_every_figure_is_in_the_table(kind: str, values: list[float]) -> None:
     if kind != "split":
         assert text.count('<tr><th scope="row">') == len(values)
         assert all(f">{ENGLISH.number(value)}</td>" in text for value in values)
-    assert "nan" not in text and "inf" not in text
+    assert "nan" not in text
+    assert "inf" not in text
 
 
 @given(amounts)
@@ -53,7 +55,8 @@ def test_the_line_stays_between_its_points(values: list[float]) -> None:
     text = str(sparkline(values))
     heights = [float(pair.split(",")[1]) for pair in re.findall(r"-?[\d.]+,-?[\d.]+", text)]
 
-    assert min(heights) >= -0.11 and max(heights) <= 32.11
+    assert min(heights) >= -0.11
+    assert max(heights) <= 32.11
 
 
 def test_nothing_to_draw_is_said() -> None:

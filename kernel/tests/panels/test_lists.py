@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trophenix_kernel.panels import Catalogues, Language, Place, list_page, list_query, pack
+from trophenix_kernel.panels import (
+    Catalogues,
+    Language,
+    ListQuery,
+    Place,
+    list_page,
+    list_query,
+    pack,
+)
+from trophenix_kernel.panels.views import Pager
 from trophenix_sdk.paging import Page
 from trophenix_sdk.panels import Action, Col, Empty, Filter, Panel
 
@@ -49,7 +57,7 @@ def _place(*allowed: str) -> Place:
     )
 
 
-def _asked(href: str) -> Any:
+def _asked(href: str) -> ListQuery:
     return list_query(things, parse_qs(urlsplit(href).query))
 
 
@@ -79,38 +87,30 @@ class TestWhatIsAsked:
 class TestPages:
     def test_next_and_previous_lead_there_and_back(self) -> None:
         """Going forward twice and back twice ends where it began, with the same numbers."""
-        here = _place()
-        first = list_page(
-            things,
-            _asked("/things?q=a"),
-            Page(data=_rows("a", "b"), next_cursor="c1", total=6),
-            here,
-        )
-        second = list_page(
-            things,
-            _asked(first.pager.next_href),
-            Page(data=_rows("c", "d"), next_cursor="c2", total=6),
-            here,
-        )  # type: ignore[union-attr]
-        third = list_page(
-            things, _asked(second.pager.next_href), Page(data=_rows("e", "f"), total=6), here
-        )  # type: ignore[union-attr]
 
-        assert (first.pager.first, second.pager.first, third.pager.first) == (1, 3, 5)  # type: ignore[union-attr]
-        assert _asked(third.pager.next_href or "/things").cursor == ""  # type: ignore[union-attr]
-        back = _asked(third.pager.previous_href)  # type: ignore[union-attr]
+        def turn(href: str, cursor: str | None, *names: str) -> Pager:
+            page = Page(data=_rows(*names), next_cursor=cursor, total=6)
+            pager = list_page(things, _asked(href), page, _place()).pager
+            assert pager is not None
+            return pager
+
+        first = turn("/things?q=a", "c1", "a", "b")
+        second = turn(first.next_href, "c2", "c", "d")
+        third = turn(second.next_href, None, "e", "f")
+
+        assert (first.first, second.first, third.first) == (1, 3, 5)
+        assert third.next_href == ""
+        back = _asked(third.previous_href)
         assert (back.cursor, back.start, back.q) == ("c1", 3, "a")
-        start = list_page(
-            things, back, Page(data=_rows("c", "d"), next_cursor="c2", total=6), here
-        ).pager
-        assert start is not None
+        start = turn(third.previous_href, "c2", "c", "d")
         assert (_asked(start.previous_href).cursor, _asked(start.previous_href).start) == ("", 1)
 
     def test_the_last_page_has_no_next(self) -> None:
         """No cursor, no link."""
         page = list_page(things, _asked("/things"), Page(data=_rows("a")), _place())
 
-        assert page.pager is not None and page.pager.next_href == ""
+        assert page.pager is not None
+        assert page.pager.next_href == ""
 
     def test_an_unknown_total_is_not_invented(self) -> None:
         """A list that does not count says where one is, not of how many."""
@@ -118,7 +118,8 @@ class TestPages:
             things, _asked("/things"), Page(data=_rows("a"), next_cursor="x"), _place()
         )
 
-        assert page.pager is not None and page.pager.total is None
+        assert page.pager is not None
+        assert page.pager.total is None
 
 
 class TestWhatOneMayDo:
@@ -126,7 +127,9 @@ class TestWhatOneMayDo:
         """Denied operations leave nothing behind: no New, no Export, no bulk bar, no links."""
         page = list_page(things, _asked("/things"), Page(data=_rows("a")), _place("thing.search"))
 
-        assert page.buttons == () and page.exports == () and page.bulk == ()
+        assert page.buttons == ()
+        assert page.exports == ()
+        assert page.bulk == ()
         assert {row.href for row in page.rows} == {""}
 
     def test_what_is_allowed_has_one(self) -> None:
@@ -143,13 +146,15 @@ class TestNothingToShow:
         """The first visit says what will stand here."""
         page = list_page(things, _asked("/things"), Page(data=[]), _place())
 
-        assert page.empty is not None and page.empty.title == "No thing yet"
+        assert page.empty is not None
+        assert page.empty.title == "No thing yet"
 
     def test_a_search_without_result_offers_to_clear_it(self) -> None:
         """An empty search is not an empty list."""
         page = list_page(things, _asked("/things?q=zz"), Page(data=[]), _place())
 
-        assert page.empty is not None and page.empty.buttons[0].href == "/things"
+        assert page.empty is not None
+        assert page.empty.buttons[0].href == "/things"
 
 
 @given(st.lists(st.integers(1, 3), max_size=14))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from trophenix_kernel.panels import (
     Assets,
@@ -21,8 +23,10 @@ from trophenix_kernel.panels import (
     problem_page,
     render,
 )
+from trophenix_kernel.panels.cells import cell
 from trophenix_kernel.panels.views import ListPage
 from trophenix_sdk.errors import PermissionDenied, TrophenixError, as_problem
+from trophenix_sdk.panels import Col
 
 HTMX = {"hx-request": "true", "hx-request-type": "partial", "hx-target": "div#tx-list"}
 TEMPLATES = Path(__file__).parents[2] / "trophenix_kernel" / "web" / "templates" / "kernel"
@@ -44,11 +48,11 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given_attributes = dict(attrs)
         for name, value in attrs:
-            if name == "style" or name.startswith("on") or name.startswith("hx-on"):
+            if name == "style" or name.startswith(("on", "hx-on")):
                 self.inline.append(f"{tag} {name}={value}")
             if (value or "").strip().lower().startswith("javascript:"):
                 self.inline.append(f"{tag} {name}={value}")
-        if tag in ("style",) or (tag == "script" and not given_attributes.get("src")):
+        if tag == "style" or (tag == "script" and not given_attributes.get("src")):
             self.inline.append(tag)
         self.classes |= set((given_attributes.get("class") or "").split())
         if given_attributes.get("id"):
@@ -88,7 +92,8 @@ class TestFragments:
         whole = render(environment, view, sample.frame(environment)).body
         part = render(environment, view, sample.frame(environment), request=HTMX).body
 
-        assert b"<html" in whole and b"<html" not in part
+        assert b"<html" in whole
+        assert b"<html" not in part
         assert part.strip() in whole.replace(b"\n\n", b"\n") or b"tx-table" in part
 
     @pytest.mark.parametrize(
@@ -197,14 +202,12 @@ class TestMarkup:
 
     def test_a_link_of_a_record_cannot_run_code(self, sample: Any, environment: Any) -> None:
         """Only addresses of the web are made into links."""
-        from trophenix_kernel.panels.cells import cell
-        from trophenix_sdk.panels import Col
-
         col = Col("site", "Site", kind="link")
         bad = cell(col, {"site": "javascript:alert(1)"}, environment.language("en"), sample.NOW)
         good = cell(col, {"site": "https://example.com"}, environment.language("en"), sample.NOW)
 
-        assert bad.href == "" and good.href == "https://example.com"
+        assert bad.href == ""
+        assert good.href == "https://example.com"
 
     def test_every_icon_named_by_the_shell_exists(self, sample: Any, environment: Any) -> None:
         """A misspelt name would draw a box."""
@@ -243,7 +246,8 @@ class TestProblems:
             environment, problem_page(problem, home="/"), sample.frame(environment)
         ).body.decode()
 
-        assert "athlete.write is missing" in text and "Ask an owner." in text
+        assert "athlete.write is missing" in text
+        assert "Ask an owner." in text
 
 
 class TestPluginTemplates:
@@ -259,7 +263,9 @@ class TestPluginTemplates:
         view = ScreenPage(title="Demo", plugin="demo", file="screen.html", data={"word": "<b>"})
         text = render(environment, view, sample.frame(environment, "fr")).body.decode()
 
-        assert "&lt;b&gt;" in text and "<h2>Nom</h2>" in text and "tx-side" in text
+        assert "&lt;b&gt;" in text
+        assert "<h2>Nom</h2>" in text
+        assert "tx-side" in text
 
     def test_a_plugin_cannot_stand_in_for_a_kernel_template(
         self, tmp_path: Path, sample: Any
@@ -279,8 +285,6 @@ class TestPluginTemplates:
 
 def test_a_page_is_drawn_quickly(sample: Any, environment: Any) -> None:
     """A list of a page of rows takes milliseconds, not tens of them, once templates are compiled."""
-    import time
-
     view, frame = sample.pages(environment)["list"](), sample.frame(environment)
     assert isinstance(view, ListPage)
     render(environment, view, frame)
@@ -293,8 +297,6 @@ def test_a_page_is_drawn_quickly(sample: Any, environment: Any) -> None:
 
 def test_a_notice_stands_above_the_page(sample: Any, environment: Any) -> None:
     """Any view can say something first."""
-    from msgspec.structs import replace
-
     view = replace(
         sample.pages(environment)["list"](), notice=Notice(title="Heads up", tone="warn")
     )

@@ -175,6 +175,18 @@ def test_unreadable_metadata_of_a_stranger_stops_nothing(root: Path) -> None:
     assert list(found(root)) == ["acme.fine"]
 
 
+def test_a_plugin_whose_metadata_cannot_be_read_is_shown_as_refused(root: Path) -> None:
+    """It does not vanish: its entry point says that it is meant to be there."""
+    write_plugin(root, id="acme.lost")
+    (root / "acme_lost-1.0.0.dist-info" / "METADATA").unlink()
+
+    listed = list(found(root).values())
+
+    assert [one.state for one in listed] == [PluginState.INVALID_MANIFEST]
+    assert listed[0].id == "acme.lost"
+    assert listed[0].errors[0].code == "plugin.metadata_mismatch"
+
+
 def test_a_distribution_hidden_by_another_of_its_name_does_not_count(tmp_path: Path) -> None:
     """As for imports, the first on the path is the one that is there."""
     for folder, version in (("first", "2.0.0"), ("second", "1.0.0")):

@@ -138,6 +138,25 @@ class TestLoadOrder:
             else:
                 assert one.state is PluginState.RESOLVED
 
+    @given(EDGES, st.lists(st.sampled_from(Priority), min_size=SIZE, max_size=SIZE))
+    def test_whoever_is_free_goes_by_band_then_id(
+        self, required: set[tuple[int, int]], bands: list[Priority]
+    ) -> None:
+        """At every place stands the best of those whose requirements are met."""
+        downhill = {(max(a, b), min(a, b)) for a, b in required}
+        records = {one.key: one for one in graph(downhill, set(), bands)}
+        band = [Priority.EARLY, Priority.NORMAL, Priority.LATE]
+        done: list[str] = []
+
+        for name in load_order(records):
+            free: list[tuple[int, str]] = []
+            for key, one in records.items():
+                assert one.manifest is not None
+                if key not in done and set(one.manifest.requires.plugins) <= set(done):
+                    free.append((band.index(one.manifest.runtime.priority), key))
+            assert name == min(free)[1]
+            done.append(name)
+
     def test_dependency_comes_before_band_and_band_before_id(self) -> None:
         records = {
             one.key: one
@@ -169,6 +188,17 @@ class TestLoadOrder:
 
 
 class TestResolving:
+    def test_plugins_in_a_ring_are_not_blamed_for_one_another(self) -> None:
+        """The ring is the one thing wrong with each of them."""
+        ring = [plugin("a.a", requires={"b.b": ">=1"}), plugin("b.b", requires={"a.a": ">=1"})]
+
+        catalogue = resolve(ring, HOST)
+
+        assert [[error.code for error in one.errors] for one in catalogue] == [
+            ["plugin.cycle"],
+            ["plugin.cycle"],
+        ]
+
     def test_a_derived_failure_names_the_original(self) -> None:
         """However long the chain, the reader is led to the one thing to repair."""
         records = [

@@ -8,12 +8,14 @@ Source: docs/performance.md for the costs of each form.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 import casbin
 from casbin.model import Model
+from casbin.util import key_match
 
 from trophenix_kernel.access.model import Grant
 from trophenix_sdk.permissions import ROLES
@@ -40,7 +42,10 @@ m = r.dom == p.dom && keyMatch(r.act, p.act) && g(r.sub, p.sub, r.dom)
 
 
 def enforcer(
-    domain: str, declared: Mapping[str, str | None], grants: Iterable[Grant], members: Mapping[str, str]
+    domain: str,
+    declared: Mapping[str, str | None],
+    grants: Iterable[Grant],
+    members: Mapping[str, str],
 ) -> Any:
     """A Casbin enforcer for one tenant.
 
@@ -50,11 +55,11 @@ def enforcer(
         grants: the tenant's own grants.
         members: user id → role.
     """
-    model = Model()
+    model: Any = Model()
     model.load_model_from_text(_MODEL)
     made: Any = casbin.Enforcer(model, enable_log=False)
     made.enable_auto_save(False)
-    for upper, lower in zip(ROLES, ROLES[1:], strict=False):
+    for upper, lower in itertools.pairwise(ROLES):
         made.add_grouping_policy(f"role:{upper}", f"role:{lower}", domain)
     for user, role in members.items():
         made.add_grouping_policy(f"user:{user}", f"role:{role}", domain)
@@ -62,7 +67,9 @@ def enforcer(
         if role is not None:
             made.add_policy(f"role:{role}", domain, permission, "allow")
     for grant in grants:
-        made.add_policy(f"{grant.subject_kind}:{grant.subject}", domain, grant.permission, grant.effect)
+        made.add_policy(
+            f"{grant.subject_kind}:{grant.subject}", domain, grant.permission, grant.effect
+        )
     return made
 
 
@@ -76,26 +83,36 @@ class Authority:
     def __init__(self, declared: Mapping[str, str | None]) -> None:
         self.declared = dict(declared)
         self._defaults: dict[str, frozenset[str]] = {
-            role: _compile(enforcer("*", declared, (), {}), f"role:{role}", "*", self.declared) for role in ROLES
+            role: _compile(enforcer("*", declared, (), {}), f"role:{role}", "*", self.declared)
+            for role in ROLES
         }
 
-    def permissions(self, domain: str, user: str, role: str, grants: Iterable[Grant]) -> frozenset[str]:
+    def permissions(
+        self, domain: str, user: str, role: str, grants: Iterable[Grant]
+    ) -> frozenset[str]:
         """All that *user*, who holds *role* in the tenant, may do there."""
         own = tuple(grants)
         if not own:
             return self._defaults[role]
-        return _compile(enforcer(domain, self.declared, own, {user: role}), f"user:{user}", domain, self.declared)
+        return _compile(
+            enforcer(domain, self.declared, own, {user: role}),
+            f"user:{user}",
+            domain,
+            self.declared,
+        )
 
 
-def _compile(made: Any, subject: str, domain: str, declared: Mapping[str, str | None]) -> frozenset[str]:
+def _compile(
+    made: Any, subject: str, domain: str, declared: Mapping[str, str | None]
+) -> frozenset[str]:
     lines = cast("list[list[str]]", made.get_implicit_permissions_for_user(subject, domain))
     allowed: set[str] = set()
     denied: set[str] = set()
     for line in lines:
         pattern, effect = line[2], line[3]
         into = denied if effect == "deny" else allowed
-        if pattern.endswith("*"):
-            into.update(name for name in declared if name.startswith(pattern[:-1]))
+        if "*" in pattern:
+            into.update(name for name in declared if key_match(name, pattern))
         elif pattern in declared:
             into.add(pattern)
     return frozenset(allowed - denied)

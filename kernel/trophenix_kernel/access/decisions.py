@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -33,14 +34,21 @@ class Decisions:
     """
 
     def __init__(
-        self, main: Pool, credentials: Credentials, changes: Changes, authority: Authority, clock: Clock
+        self,
+        main: Pool,
+        credentials: Credentials,
+        changes: Changes,
+        authority: Authority,
+        clock: Clock,
     ) -> None:
         self._main = main
         self._credentials = credentials
         self._authority = authority
         self._clock = clock
         self._grants = changes.cache(self._load_grants)
-        self._rights: dict[tuple[UUID, UUID, frozenset[str]], tuple[object, object, Rights]] = {}
+        self._rights: dict[
+            tuple[UUID, UUID, frozenset[str]], tuple[object, object, Rights, datetime | None]
+        ] = {}
         changes.on("grants", lambda tenant: self._grants.drop(UUID(tenant)))
 
     async def of(self, identity: Identity, tenant: TenantRecord) -> Rights:
@@ -54,36 +62,46 @@ class Decisions:
         key = (tenant.id, identity.user_id, identity.scopes)
         known = self._rights.get(key)
         # The sources are replaced, never changed in place: identity tells whether the answer still follows from them.
-        if known is not None and known[0] is memberships and known[1] is grants:
+        if (
+            known is not None
+            and known[0] is memberships
+            and known[1] is grants
+            and (known[3] is None or known[3] > self._clock.now())
+        ):
             return known[2]
-        rights, lasting = self._work_out(identity, tenant, memberships, grants)
-        if lasting:
-            if len(self._rights) >= 20_000:  # noqa: PLR2004 - bounds memory; refilling costs microseconds each
-                self._rights.clear()
-            self._rights[key] = (memberships, grants, rights)
+        rights, until = self._work_out(identity, tenant, memberships, grants)
+        if len(self._rights) >= 20_000:
+            self._rights.clear()
+        self._rights[key] = (memberships, grants, rights, until)
         return rights
 
     def _work_out(
-        self, identity: Identity, tenant: TenantRecord, memberships: Sequence[Membership], grants: Sequence[Grant]
-    ) -> tuple[Rights, bool]:
-        """The rights, and whether they hold until something changes (not when a membership runs out by itself)."""
+        self,
+        identity: Identity,
+        tenant: TenantRecord,
+        memberships: Sequence[Membership],
+        grants: Sequence[Grant],
+    ) -> tuple[Rights, datetime | None]:
+        """The rights, and until when they hold if nothing changes: the end of the first membership to run out by itself."""
         now = self._clock.now()
         here = {tenant.id, *tenant.ancestors}
         roles: list[str] = []
-        lasting = True
+        until: datetime | None = None
         for membership in memberships:
             if membership.tenant_id not in here or membership.status != "active":
                 continue
             if membership.expires_at is not None:
-                lasting = False
                 if membership.expires_at <= now:
                     continue
+                until = min(until or membership.expires_at, membership.expires_at)
             roles.append(membership.role)
         if not roles:
-            return NO_RIGHTS, lasting
+            return NO_RIGHTS, None
         role = min(roles, key=_RANK.__getitem__)
-        permissions = self._authority.permissions(str(tenant.id), str(identity.user_id), role, grants)
-        return Rights(role, within_scopes(permissions, identity.scopes)), lasting
+        permissions = self._authority.permissions(
+            str(tenant.id), str(identity.user_id), role, grants
+        )
+        return Rights(role, within_scopes(permissions, identity.scopes)), until
 
     async def _load_grants(self, tenant: UUID) -> list[Grant]:
         return await Reader(self._main, APP_ROLE, tenant).all(store.GRANTS)

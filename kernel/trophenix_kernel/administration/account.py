@@ -25,6 +25,13 @@ class SignIn(msgspec.Struct, frozen=True):
     password: Annotated[str, msgspec.Meta(max_length=1024)]
 
 
+class Acceptance(msgspec.Struct, frozen=True):
+    """The last word of an invitation's address, and the password to be."""
+
+    invitation: Annotated[str, msgspec.Meta(max_length=100)]
+    password: Annotated[str, msgspec.Meta(max_length=1024)]
+
+
 class SignedIn(msgspec.Struct, frozen=True):
     """A new session: send the token as ``Authorization: Bearer``."""
 
@@ -92,14 +99,44 @@ class OneSession(msgspec.Struct, frozen=True):
     id: UUID
 
 
-@operation(name="account.sign_in", title="Sign in", http=POST("/auth/sign-in"), effect="read", scope="public")
+@operation(
+    name="account.sign_in",
+    title="Sign in",
+    http=POST("/auth/sign-in"),
+    effect="read",
+    scope="public",
+)
 async def sign_in(ctx: Call, given: SignIn) -> SignedIn:
     """Open a session. Closed for a while after five wrong passwords in a row."""
-    token, identity = await services(ctx).credentials.sign_in(given.email, given.password, ip=ctx.caller.ip)
+    token, identity = await services(ctx).credentials.sign_in(
+        given.email, given.password, ip=ctx.caller.ip
+    )
     return SignedIn(token, identity.name, identity.expires_at)
 
 
-@operation(name="account.sign_out", title="Sign out", http=POST("/auth/sign-out"), effect="read", scope="platform")
+@operation(
+    name="account.accept",
+    title="Accept an invitation",
+    http=POST("/auth/accept"),
+    effect="read",
+    scope="public",
+    confidential=True,
+)
+async def accept_invitation(ctx: Call, given: Acceptance) -> SignedIn:
+    """Set the first password of an invited person and sign in; an invitation works once."""
+    token, identity = await services(ctx).credentials.accept(
+        given.invitation, given.password, ip=ctx.caller.ip
+    )
+    return SignedIn(token, identity.name, identity.expires_at)
+
+
+@operation(
+    name="account.sign_out",
+    title="Sign out",
+    http=POST("/auth/sign-out"),
+    effect="read",
+    scope="platform",
+)
 async def sign_out(ctx: Call) -> None:
     """End the calling session, at once and everywhere."""
     identity = ctx.caller.identity
@@ -135,7 +172,8 @@ async def places_of(ctx: Call) -> list[Place]:
     roles = {
         membership.tenant_id: membership.role
         for membership in await held.credentials.memberships(identity.user_id)
-        if membership.status == "active" and (membership.expires_at is None or membership.expires_at > now)
+        if membership.status == "active"
+        and (membership.expires_at is None or membership.expires_at > now)
     }
     if identity.tenant_id is not None:
         roles = {tenant: role for tenant, role in roles.items() if tenant == identity.tenant_id}
@@ -144,11 +182,19 @@ async def places_of(ctx: Call) -> list[Place]:
     for record in found:
         here = [roles[tenant] for tenant in (record.id, *record.ancestors) if tenant in roles]
         role = min(here, key=_RANK.__getitem__)
-        places.append(Place(record.id, record.slug, record.name, record.plan, role, record.parent_id))
+        places.append(
+            Place(record.id, record.slug, record.name, record.plan, role, record.parent_id)
+        )
     return places
 
 
-@operation(name="account.update", title="Change my account", http=PATCH("/me"), effect="read", scope="platform")
+@operation(
+    name="account.update",
+    title="Change my account",
+    http=PATCH("/me"),
+    effect="read",
+    scope="platform",
+)
 async def update_me(ctx: Call, given: MyChange) -> Me:
     """Set the language pages and messages are in."""
     identity = ctx.caller.identity
@@ -157,7 +203,13 @@ async def update_me(ctx: Call, given: MyChange) -> Me:
     return msgspec.structs.replace(await me.handler(ctx), locale=given.locale)
 
 
-@operation(name="account.password", title="Change my password", http=POST("/me/password"), effect="read", scope="platform")
+@operation(
+    name="account.password",
+    title="Change my password",
+    http=POST("/me/password"),
+    effect="read",
+    scope="platform",
+)
 async def change_password(ctx: Call, given: PasswordChange) -> None:
     """Set a new password; all other sessions end."""
     identity = ctx.caller.identity
@@ -175,24 +227,38 @@ async def my_sessions(ctx: Call) -> Sessions:
     rows = await services(ctx).credentials.sessions(identity.user_id)
     return Sessions(
         [
-            SessionView(row.id, row.created_at, row.expires_at, row.ip, row.user_agent, row.id == identity.session_id)
+            SessionView(
+                row.id,
+                row.created_at,
+                row.expires_at,
+                row.ip,
+                row.user_agent,
+                row.id == identity.session_id,
+            )
             for row in rows
         ]
     )
 
 
 @operation(
-    name="account.end_session", title="End a session", http=DELETE("/me/sessions/{id}"), effect="read", scope="platform"
+    name="account.end_session",
+    title="End a session",
+    http=DELETE("/me/sessions/{id}"),
+    effect="read",
+    scope="platform",
 )
 async def end_session(ctx: Call, given: OneSession) -> None:
     """End one of my sessions, at once and everywhere."""
     identity = ctx.caller.identity
-    if identity is None or not await services(ctx).credentials.revoke_session(identity.user_id, given.id):
+    if identity is None or not await services(ctx).credentials.revoke_session(
+        identity.user_id, given.id
+    ):
         raise NotFound("You have no such session.")
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     sign_in,
+    accept_invitation,
     sign_out,
     me,
     update_me,

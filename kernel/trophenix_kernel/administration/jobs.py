@@ -50,7 +50,9 @@ class OneJob(msgspec.Struct, frozen=True):
     id: UUID
 
 
-_COLUMNS: Final = "id, operation, status, done, total, attempts, created_at, finished_at, result, problem"
+_COLUMNS: Final = (
+    "id, operation, status, done, total, attempts, created_at, finished_at, result, problem"
+)
 _PAGE: Final = Query(
     f"select {_COLUMNS} from kernel.jobs where (cast(:before as uuid) is null or id < :before)"
     " and (cast(:status as text) is null or status = :status) order by id desc limit :limit",
@@ -74,13 +76,23 @@ async def list_jobs(ctx: Call, query: JobsQuery) -> Page[Job]:
     return Page(rows, encode_cursor(rows[-1].id) if more else None)
 
 
-@operation(name="job.read", title="A piece of background work", http=GET("/jobs/{id}"), permission="job.read")
+@operation(
+    name="job.read",
+    title="A piece of background work",
+    http=GET("/jobs/{id}"),
+    permission="job.read",
+)
 async def read_job(ctx: Call, given: OneJob) -> Job:
     """How far a job is, and what came of it."""
     return await _source(ctx).one(_ONE, id=given.id)
 
 
-@operation(name="job.cancel", title="Cancel background work", http=POST("/jobs/{id}/cancel"), permission="job.manage")
+@operation(
+    name="job.cancel",
+    title="Cancel background work",
+    http=POST("/jobs/{id}/cancel"),
+    permission="job.manage",
+)
 async def cancel_job(ctx: Call, given: OneJob) -> Job:
     """Stop a job that waits or runs; what it did is undone with its transaction."""
     entry = ctx.caller.entry

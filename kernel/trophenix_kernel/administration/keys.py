@@ -69,14 +69,17 @@ class Rotation(msgspec.Struct, frozen=True):
 
 _COLUMNS: Final = "id, name, prefix, environment, scopes, user_id, created_at, expires_at, revoked_at, last_used_at"
 _LIST: Final = Query(f"select {_COLUMNS} from kernel.api_keys order by id desc limit 500", KeyView)
-_ONE: Final = Query(f"select {_COLUMNS} from kernel.api_keys where id = :id and revoked_at is null", KeyView)
+_ONE: Final = Query(
+    f"select {_COLUMNS} from kernel.api_keys where id = :id and revoked_at is null", KeyView
+)
 INSERT_KEY: Final = Query(
     "insert into kernel.api_keys (id, user_id, name, environment, prefix, key_hash, scopes, expires_at)"
     f" values (:id, :user_id, :name, :environment, :prefix, :key_hash, :scopes, :expires_at) returning {_COLUMNS}",
     KeyView,
 )
 _REVOKE: Final = Query(
-    "update kernel.api_keys set revoked_at = :now where id = :id and revoked_at is null returning id", UUID
+    "update kernel.api_keys set revoked_at = :now where id = :id and revoked_at is null returning id",
+    UUID,
 )
 _EXPIRE: Final = Query(
     "update kernel.api_keys set expires_at = least(coalesce(expires_at, :at), :at) where id = :id and revoked_at is null returning id",
@@ -90,7 +93,14 @@ async def list_keys(ctx: Call) -> Keys:
     return Keys(await ctx.db.all(_LIST))
 
 
-@operation(name="key.create", title="New API key", http=POST("/api-keys"), permission="key.manage", status=201, confidential=True)
+@operation(
+    name="key.create",
+    title="New API key",
+    http=POST("/api-keys"),
+    permission="key.manage",
+    status=201,
+    confidential=True,
+)
 async def create_key(ctx: Call, given: NewKey) -> MadeKey:
     """Make a key that acts for its maker. The key is shown in this answer only."""
     _check_scopes(ctx, given.scopes)
@@ -98,7 +108,14 @@ async def create_key(ctx: Call, given: NewKey) -> MadeKey:
     return await _make(ctx, given.name, given.environment, given.scopes, expires)
 
 
-@operation(name="key.rotate", title="Rotate an API key", http=POST("/api-keys/{id}/rotate"), permission="key.manage", status=201, confidential=True)
+@operation(
+    name="key.rotate",
+    title="Rotate an API key",
+    http=POST("/api-keys/{id}/rotate"),
+    permission="key.manage",
+    status=201,
+    confidential=True,
+)
 async def rotate_key(ctx: Call, given: Rotation) -> MadeKey:
     """Make the key's successor with the same name and scopes; the old one works for the overlap and then ends."""
     old = await ctx.db.one(_ONE, id=given.id)
@@ -109,7 +126,12 @@ async def rotate_key(ctx: Call, given: Rotation) -> MadeKey:
     return made
 
 
-@operation(name="key.revoke", title="Revoke an API key", http=DELETE("/api-keys/{id}"), permission="key.manage")
+@operation(
+    name="key.revoke",
+    title="Revoke an API key",
+    http=DELETE("/api-keys/{id}"),
+    permission="key.manage",
+)
 async def revoke_key(ctx: Call, given: OneKey) -> None:
     """End a key, at once and everywhere."""
     if await ctx.db.first(_REVOKE, id=given.id, now=ctx.now) is None:
@@ -118,7 +140,11 @@ async def revoke_key(ctx: Call, given: OneKey) -> None:
 
 
 async def _make(
-    ctx: Call, name: str, environment: Literal["live", "test"], scopes: list[str], expires_at: datetime | None
+    ctx: Call,
+    name: str,
+    environment: Literal["live", "test"],
+    scopes: list[str],
+    expires_at: datetime | None,
 ) -> MadeKey:
     key = api_keys.generate(environment)
     made = await ctx.db.one(
@@ -143,11 +169,17 @@ def _check_scopes(ctx: Call, scopes: list[str]) -> None:
     if restricted and not scopes:
         raise PermissionDenied("A key that is restricted to scopes cannot make one that is not.")
     for index, scope in enumerate(scopes):
-        covered = {name for name in declared if name == scope or (scope.endswith("*") and name.startswith(scope[:-1]))}
+        covered = {
+            name
+            for name in declared
+            if name == scope or (scope.endswith("*") and name.startswith(scope[:-1]))
+        }
         if not covered:
             fault = f"no permission matches {scope!r}"
-            raise Invalid(fault, problems=(FieldProblem(f"/scopes/{index}", "unknown_permission", fault),))
-        if not covered & held:
+            raise Invalid(
+                fault, problems=(FieldProblem(f"/scopes/{index}", "unknown_permission", fault),)
+            )
+        if not (covered <= held if restricted else covered & held):
             raise PermissionDenied(f"You have nothing of {scope} to give.")
 
 

@@ -12,7 +12,7 @@ from trophenix_kernel.access import store as grants
 from trophenix_kernel.administration.services import services
 from trophenix_kernel.operations.call import Call
 from trophenix_sdk.database import Query
-from trophenix_sdk.errors import Conflict, FieldProblem, Invalid, NotFound, PermissionDenied
+from trophenix_sdk.errors import Conflict, FieldProblem, Invalid, PermissionDenied
 from trophenix_sdk.ids import new_id
 from trophenix_sdk.operations import DELETE, GET, PATCH, POST, PUT, Operation, operation
 from trophenix_sdk.paging import Page, decode_cursor, encode_cursor
@@ -23,7 +23,7 @@ _RANK: Final = {role: rank for rank, role in enumerate(ROLES)}
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A person in the tenant."""
+    """A person in the tenant; ``joined`` once they set a password."""
 
     id: UUID
     user_id: UUID
@@ -33,6 +33,7 @@ class Member(msgspec.Struct, frozen=True):
     status: str
     expires_at: datetime | None
     created_at: datetime
+    joined: bool
 
 
 class MembersQuery(msgspec.Struct, frozen=True):
@@ -52,6 +53,13 @@ class NewMember(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, msgspec.Meta(max_length=200)] = ""
     role: AssignableRole = "member"
     expires_at: datetime | None = None
+
+
+class AddedMember(msgspec.Struct, frozen=True):
+    """A new member; ``invitation`` is the address where somebody without a password sets one, once, within a week."""
+
+    member: Member
+    invitation: str | None
 
 
 class MemberChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +124,7 @@ class PermissionList(msgspec.Struct, frozen=True):
 
 
 _FROM: Final = "kernel.memberships m join kernel.users u on u.id = m.user_id"
-_COLUMNS: Final = "m.id, m.user_id, u.name, u.email, m.role, m.status, m.expires_at, m.created_at"
+_COLUMNS: Final = "m.id, m.user_id, u.name, u.email, m.role, m.status, m.expires_at, m.created_at, u.password_hash is not null"
 _WHERE: Final = (
     "m.status <> 'removed' and (cast(:role as text) is null or m.role = :role)"
     " and (cast(:q as text) is null or position(lower(cast(:q as text)) in lower(u.name || ' ' || u.email)) > 0)"
@@ -126,7 +134,9 @@ _PAGE: Final = Query(
     Member,
 )
 _COUNT: Final = Query(f"select count(*) from {_FROM} where {_WHERE}", int)
-_ONE: Final = Query(f"select {_COLUMNS} from {_FROM} where m.id = :id and m.status <> 'removed'", Member)
+_ONE: Final = Query(
+    f"select {_COLUMNS} from {_FROM} where m.id = :id and m.status <> 'removed'", Member
+)
 _ADD: Final = Query(
     "insert into kernel.memberships (id, user_id, role, status, expires_at, invited_by)"
     " values (:id, :user_id, :role, 'active', :expires_at, :invited_by)"
@@ -139,7 +149,10 @@ _CHANGE: Final = Query(
     " expires_at = coalesce(:expires_at, expires_at) where id = :id and status <> 'removed' returning id",
     UUID,
 )
-_REMOVE: Final = Query("update kernel.memberships set status = 'removed' where id = :id and role <> 'owner' returning id", UUID)
+_REMOVE: Final = Query(
+    "update kernel.memberships set status = 'removed' where id = :id and role <> 'owner' returning id",
+    UUID,
+)
 
 
 @operation(name="member.list", title="Members", http=GET("/members"), permission="member.read")
@@ -153,34 +166,80 @@ async def list_members(ctx: Call, query: MembersQuery) -> Page[Member]:
     return Page(rows, encode_cursor(rows[-1].id) if more else None, total)
 
 
-@operation(name="member.add", title="Add a member", http=POST("/members"), permission="member.manage", status=201)
-async def add_member(ctx: Call, given: NewMember) -> Member:
-    """Give a person a role in the tenant."""
+@operation(
+    name="member.add",
+    title="Add a member",
+    http=POST("/members"),
+    permission="member.manage",
+    status=201,
+    confidential=True,
+)
+async def add_member(ctx: Call, given: NewMember) -> AddedMember:
+    """Give a person a role in the tenant. Hand the invitation, when there is one, to that person."""
     _check_rank(ctx, given.role)
     _check_expiry(given.role, given.expires_at, ctx.now)
     credentials = services(ctx).credentials
     user = await credentials.user_by_email(given.email)
     if user is None:
         user = await credentials.create_user(
-            email=given.email, name=given.name or given.email.partition("@")[0], password=None, locale=ctx.locale
+            email=given.email,
+            name=given.name or given.email.partition("@")[0],
+            password=None,
+            locale=ctx.locale,
         )
     made = await ctx.db.first(
-        _ADD, id=new_id(), user_id=user.id, role=given.role, expires_at=given.expires_at, invited_by=ctx.actor.user_id
+        _ADD,
+        id=new_id(),
+        user_id=user.id,
+        role=given.role,
+        expires_at=given.expires_at,
+        invited_by=ctx.actor.user_id,
     )
     if made is None:
         raise Conflict(f"{given.email} is a member already.", code="already_a_member")
     ctx.audit("Member added", target=str(user.id), details={"role": given.role})
-    row = await _member_of(ctx, user.id)
-    return row
+    member = await ctx.db.one(_BY_USER, user=user.id)
+    if user.password_hash is not None:
+        return AddedMember(member, None)
+    return AddedMember(
+        member, f"{ctx.pipeline.base_url}/welcome/{await credentials.invite(user.id)}"
+    )
 
 
-@operation(name="member.read", title="A member", http=GET("/members/{id}"), permission="member.read")
+@operation(
+    name="member.invite",
+    title="Invite again",
+    http=POST("/members/{id}/invitation"),
+    permission="member.manage",
+    confidential=True,
+)
+async def invite_again(ctx: Call, given: OneMember) -> AddedMember:
+    """A new invitation for a member who never set a password; the earlier one stops working."""
+    member = await ctx.db.one(_ONE, id=given.id)
+    credentials = services(ctx).credentials
+    user = await credentials.user(member.user_id)
+    if user is None or user.password_hash is not None:
+        raise Conflict(f"{member.email} has a password already.", code="already_joined")
+    ctx.audit("Invitation renewed", target=str(member.user_id))
+    return AddedMember(
+        member, f"{ctx.pipeline.base_url}/welcome/{await credentials.invite(user.id)}"
+    )
+
+
+@operation(
+    name="member.read", title="A member", http=GET("/members/{id}"), permission="member.read"
+)
 async def read_member(ctx: Call, given: OneMember) -> Member:
     """One person of the tenant."""
     return await ctx.db.one(_ONE, id=given.id)
 
 
-@operation(name="member.update", title="Change a member", http=PATCH("/members/{id}"), permission="member.manage")
+@operation(
+    name="member.update",
+    title="Change a member",
+    http=PATCH("/members/{id}"),
+    permission="member.manage",
+)
 async def update_member(ctx: Call, given: MemberChange) -> Member:
     """Change a member's role, suspend or resume them. The owner's role moves only with the ownership."""
     before = await ctx.db.one(_ONE, id=given.id)
@@ -190,12 +249,23 @@ async def update_member(ctx: Call, given: MemberChange) -> Member:
     if given.role is not None:
         _check_rank(ctx, given.role)
         _check_expiry(given.role, given.expires_at or before.expires_at, ctx.now)
-    await ctx.db.one(_CHANGE, id=given.id, role=given.role, status=given.status, expires_at=given.expires_at)
-    ctx.audit("Member changed", target=str(before.user_id), details={"before": before.role, "role": given.role, "status": given.status})
+    await ctx.db.one(
+        _CHANGE, id=given.id, role=given.role, status=given.status, expires_at=given.expires_at
+    )
+    ctx.audit(
+        "Member changed",
+        target=str(before.user_id),
+        details={"before": before.role, "role": given.role, "status": given.status},
+    )
     return await ctx.db.one(_ONE, id=given.id)
 
 
-@operation(name="member.remove", title="Remove a member", http=DELETE("/members/{id}"), permission="member.manage")
+@operation(
+    name="member.remove",
+    title="Remove a member",
+    http=DELETE("/members/{id}"),
+    permission="member.manage",
+)
 async def remove_member(ctx: Call, given: OneMember) -> None:
     """End a membership; the person's keys for this tenant stop at once."""
     before = await ctx.db.one(_ONE, id=given.id)
@@ -209,15 +279,29 @@ async def remove_member(ctx: Call, given: OneMember) -> None:
 async def list_grants(ctx: Call) -> Grants:
     """What this tenant gives or denies beyond the default roles."""
     rows = await ctx.db.all(grants.GRANTS)
-    return Grants([GrantView(row.id, row.subject_kind, row.subject, row.permission, row.effect) for row in rows])
+    return Grants(
+        [
+            GrantView(row.id, row.subject_kind, row.subject, row.permission, row.effect)
+            for row in rows
+        ]
+    )
 
 
-@operation(name="grant.put", title="Give or deny a permission", http=PUT("/grants"), permission="grant.manage")
+@operation(
+    name="grant.put",
+    title="Give or deny a permission",
+    http=PUT("/grants"),
+    permission="grant.manage",
+)
 async def put_grant(ctx: Call, given: NewGrant) -> GrantView:
     """Allow or deny a permission to a role or a person; nobody gives what they do not have."""
     declared = services(ctx).authority.declared
     pattern = given.permission
-    covered = [name for name in declared if name == pattern or (pattern.endswith("*") and name.startswith(pattern[:-1]))]
+    covered = [
+        name
+        for name in declared
+        if name == pattern or (pattern.endswith("*") and name.startswith(pattern[:-1]))
+    ]
     if not covered:
         fault = f"no permission is called {pattern!r}"
         raise Invalid(fault, problems=(FieldProblem("/permission", "unknown_permission", fault),))
@@ -229,20 +313,34 @@ async def put_grant(ctx: Call, given: NewGrant) -> GrantView:
     if given.effect == "deny" and given.subject_kind == "role" and given.subject == "owner":
         raise Conflict("Nothing can be denied to the owner.", code="owner_is_fixed")
     row = await ctx.db.one(
-        grants.INSERT_GRANT, id=new_id(), created_by=ctx.actor.user_id, **msgspec.structs.asdict(given)
+        grants.INSERT_GRANT,
+        id=new_id(),
+        created_by=ctx.actor.user_id,
+        **msgspec.structs.asdict(given),
     )
-    ctx.audit("Grant set", target=f"{row.subject_kind}:{row.subject}", details={"permission": row.permission, "effect": row.effect})
+    ctx.audit(
+        "Grant set",
+        target=f"{row.subject_kind}:{row.subject}",
+        details={"permission": row.permission, "effect": row.effect},
+    )
     return GrantView(row.id, row.subject_kind, row.subject, row.permission, row.effect)
 
 
-@operation(name="grant.remove", title="Remove a grant", http=DELETE("/grants/{id}"), permission="grant.manage")
+@operation(
+    name="grant.remove",
+    title="Remove a grant",
+    http=DELETE("/grants/{id}"),
+    permission="grant.manage",
+)
 async def remove_grant(ctx: Call, given: OneGrant) -> None:
     """Go back to what the roles give."""
     await ctx.db.one(grants.DELETE_GRANT, id=given.id)
     ctx.audit("Grant removed", target=str(given.id))
 
 
-@operation(name="permission.list", title="Permissions", http=GET("/permissions"), permission="tenant.read")
+@operation(
+    name="permission.list", title="Permissions", http=GET("/permissions"), permission="tenant.read"
+)
 async def list_permissions(ctx: Call) -> PermissionList:
     """Every permission of the modules switched on here, and which of them the caller has."""
     activated = ctx.caller.activated
@@ -251,23 +349,25 @@ async def list_permissions(ctx: Call) -> PermissionList:
         PermissionView(name, role, name in held)
         for name, role in sorted(services(ctx).authority.declared.items())
         if name.startswith("kernel:")
-        or ((activation := activated.get(name.partition(":")[0])) is not None and activation.enabled)
+        or (
+            (activation := activated.get(name.partition(":")[0])) is not None and activation.enabled
+        )
     ]
     return PermissionList(ctx.caller.rights.role, rows)
 
 
-async def _member_of(ctx: Call, user: UUID) -> Member:
-    return await ctx.db.one(_BY_USER, user=user)
-
-
-_BY_USER: Final = Query(f"select {_COLUMNS} from {_FROM} where m.user_id = :user and m.status <> 'removed'", Member)
+_BY_USER: Final = Query(
+    f"select {_COLUMNS} from {_FROM} where m.user_id = :user and m.status <> 'removed'", Member
+)
 
 
 def _check_rank(ctx: Call, role: str) -> None:
     """Nobody gives, changes or takes a role above their own."""
     mine = ctx.caller.rights.role
     if _RANK[role] < _RANK.get(mine, len(ROLES)):
-        raise PermissionDenied(f"A {mine or 'stranger'} cannot decide over {role}s.", next_step="Ask the owner.")
+        raise PermissionDenied(
+            f"A {mine or 'stranger'} cannot decide over {role}s.", next_step="Ask the owner."
+        )
 
 
 def _check_expiry(role: str, expires_at: datetime | None, now: datetime) -> None:
@@ -283,6 +383,7 @@ def _check_expiry(role: str, expires_at: datetime | None, now: datetime) -> None
 OPERATIONS: Final[tuple[Operation, ...]] = (
     list_members,
     add_member,
+    invite_again,
     read_member,
     update_member,
     remove_member,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -11,7 +11,14 @@ from trophenix_kernel.operations.binding import from_document
 from trophenix_kernel.operations.call import Call
 from trophenix_kernel.plugins import activations as store
 from trophenix_kernel.plugins.model import PluginRecord
-from trophenix_sdk.errors import Conflict, FieldProblem, Invalid, LimitReached, NotFound, TrophenixError
+from trophenix_sdk.errors import (
+    Conflict,
+    FieldProblem,
+    Invalid,
+    LimitReached,
+    NotFound,
+    TrophenixError,
+)
 from trophenix_sdk.manifest import Manifest, localised
 from trophenix_sdk.operations import GET, POST, PUT, Operation, operation
 from trophenix_sdk.settings import SettingsType
@@ -111,17 +118,24 @@ class ConsentNeeded(TrophenixError):
 @operation(name="plugin.list", title="Modules", http=GET("/plugins"), permission="plugin.read")
 async def list_plugins(ctx: Call) -> Plugins:
     """Every module of this installation, and its state here."""
-    return Plugins([view(ctx, record) for record in services(ctx).catalogue if record.manifest is not None])
+    return Plugins(
+        [view(ctx, record) for record in services(ctx).catalogue if record.manifest is not None]
+    )
 
 
-@operation(name="plugin.read", title="A module", http=GET("/plugins/{plugin_id}"), permission="plugin.read")
+@operation(
+    name="plugin.read", title="A module", http=GET("/plugins/{plugin_id}"), permission="plugin.read"
+)
 async def read_plugin(ctx: Call, given: OnePlugin) -> PluginView:
     """One module, what it asks for and its state here."""
     return view(ctx, _record(ctx, given.plugin_id))
 
 
 @operation(
-    name="plugin.enable", title="Switch a module on", http=POST("/plugins/{plugin_id}/enable"), permission="plugin.manage"
+    name="plugin.enable",
+    title="Switch a module on",
+    http=POST("/plugins/{plugin_id}/enable"),
+    permission="plugin.manage",
 )
 async def enable_plugin(ctx: Call, given: Enabling) -> PluginView:
     """Switch a module on for the tenant; its data from before, if any, is there again."""
@@ -141,10 +155,16 @@ async def enable_plugin(ctx: Call, given: Enabling) -> PluginView:
             code="plan_too_small",
         )
     activated = ctx.caller.activated
-    missing = [name for name in manifest.requires.plugins if not ((other := activated.get(name)) and other.enabled)]
+    missing = [
+        name
+        for name in manifest.requires.plugins
+        if not ((other := activated.get(name)) and other.enabled)
+    ]
     if missing:
         raise Conflict(
-            f"{given.plugin_id} needs {', '.join(missing)}.", next_step="Switch that on first.", code="plugin_requires_other"
+            f"{given.plugin_id} needs {', '.join(missing)}.",
+            next_step="Switch that on first.",
+            code="plugin_requires_other",
         )
     asked = capabilities(manifest)
     unknown = set(given.consent) - set(asked)
@@ -156,7 +176,10 @@ async def enable_plugin(ctx: Call, given: Enabling) -> PluginView:
         raise ConsentNeeded(
             f"{given.plugin_id} asks for {', '.join(open_questions)}.",
             next_step="Read the reasons and send the names in `consent`.",
-            problems=tuple(FieldProblem("/consent", "consent_needed", f"{name}: {asked[name][1]}") for name in open_questions),
+            problems=tuple(
+                FieldProblem("/consent", "consent_needed", f"{name}: {asked[name][1]}")
+                for name in open_questions
+            ),
         )
     await ctx.db.one(
         store.PUT,
@@ -167,12 +190,26 @@ async def enable_plugin(ctx: Call, given: Enabling) -> PluginView:
         version=record.version,
         changed_by=ctx.actor.user_id,
     )
-    ctx.audit("Module switched on", target=given.plugin_id, details={"consent": given.consent, "version": record.version})
+    ctx.audit(
+        "Module switched on",
+        target=given.plugin_id,
+        details={"consent": given.consent, "version": record.version},
+    )
+    earlier = activated.get(given.plugin_id)
+    hooks = services(ctx).hooks
+    ctx.after_commit.append(
+        lambda: hooks.changed(
+            ctx.caller, given.plugin_id, "tenant_enabled", earlier.version if earlier else None
+        )
+    )
     return msgspec.structs.replace(view(ctx, record, consented=given.consent), state="ENABLED")
 
 
 @operation(
-    name="plugin.disable", title="Switch a module off", http=POST("/plugins/{plugin_id}/disable"), permission="plugin.manage"
+    name="plugin.disable",
+    title="Switch a module off",
+    http=POST("/plugins/{plugin_id}/disable"),
+    permission="plugin.manage",
 )
 async def disable_plugin(ctx: Call, given: OnePlugin) -> PluginView:
     """Switch a module off for the tenant, at once and in every worker. Its data is kept."""
@@ -191,21 +228,32 @@ async def disable_plugin(ctx: Call, given: OnePlugin) -> PluginView:
             next_step="Switch that off first.",
             code="plugin_required_by_other",
         )
-    changed = await ctx.db.first(store.SET_STATE, plugin_id=given.plugin_id, state="DISABLED", changed_by=ctx.actor.user_id)
+    changed = await ctx.db.first(
+        store.SET_STATE, plugin_id=given.plugin_id, state="DISABLED", changed_by=ctx.actor.user_id
+    )
     if changed is None:
         raise Conflict(f"{given.plugin_id} is not switched on.", code="plugin_not_enabled")
     ctx.audit("Module switched off", target=given.plugin_id)
+    hooks = services(ctx).hooks
+    ctx.after_commit.append(
+        lambda: hooks.changed(ctx.caller, given.plugin_id, "tenant_disabled", "switched off")
+    )
     return msgspec.structs.replace(view(ctx, record), state="DISABLED")
 
 
 @operation(
-    name="plugin.settings", title="A module's settings", http=GET("/plugins/{plugin_id}/settings"), permission="plugin.manage"
+    name="plugin.settings",
+    title="A module's settings",
+    http=GET("/plugins/{plugin_id}/settings"),
+    permission="plugin.manage",
 )
 async def read_settings(ctx: Call, given: OnePlugin) -> SettingsValue:
     """The settings with their defaults, and their schema."""
     kind = _settings_kind(_record(ctx, given.plugin_id))
     activation = ctx.caller.activated.get(given.plugin_id)
-    return _settings_value(given.plugin_id, kind, activation.settings if activation else msgspec.Raw(b"{}"))
+    return _settings_value(
+        given.plugin_id, kind, activation.settings if activation else msgspec.Raw(b"{}")
+    )
 
 
 @operation(
@@ -216,25 +264,41 @@ async def read_settings(ctx: Call, given: OnePlugin) -> SettingsValue:
 )
 async def change_settings(ctx: Call, given: SettingsChange) -> SettingsValue:
     """Replace the settings; refused as a whole when a value is not valid."""
-
-
     kind = _settings_kind(_record(ctx, given.plugin_id))
     document: Any = msgspec.json.decode(given.values)
     if not isinstance(document, dict):
         fault = "expected an object"
         raise Invalid(fault, problems=(FieldProblem("/values", "wrong_type", fault),))
-    valid = from_document(kind, document, strict=True)
+    valid = from_document(kind, cast("dict[str, Any]", document), strict=True)
+    activation = ctx.caller.activated.get(given.plugin_id)
+    before = msgspec.json.decode(activation.settings, type=kind) if activation else None
+    problems = await services(ctx).hooks.settings_problems(
+        ctx.caller, given.plugin_id, before, valid
+    )
+    if problems:
+        raise Invalid("The module refuses these settings.", problems=problems)
     changed = await ctx.db.first(
-        store.SET_SETTINGS, plugin_id=given.plugin_id, settings=msgspec.to_builtins(valid), changed_by=ctx.actor.user_id
+        store.SET_SETTINGS,
+        plugin_id=given.plugin_id,
+        settings=msgspec.to_builtins(valid),
+        changed_by=ctx.actor.user_id,
     )
     if changed is None:
-        raise Conflict(f"{given.plugin_id} was never switched on here.", next_step="Switch it on first.", code="plugin_not_enabled")
+        raise Conflict(
+            f"{given.plugin_id} was never switched on here.",
+            next_step="Switch it on first.",
+            code="plugin_not_enabled",
+        )
     ctx.audit("Module settings changed", target=given.plugin_id)
     return _settings_value(given.plugin_id, kind, changed.settings)
 
 
 @operation(
-    name="platform.plugins", title="Installed modules", http=GET("/platform/plugins"), scope="platform", permission="platform.read"
+    name="platform.plugins",
+    title="Installed modules",
+    http=GET("/platform/plugins"),
+    scope="platform",
+    permission="platform.read",
 )
 async def list_installed(ctx: Call) -> PlatformPlugins:
     """Every installed distribution that offers a module, its state, and what is wrong with it."""
@@ -279,17 +343,24 @@ def view(ctx: Call, record: PluginRecord, *, consented: list[str] | None = None)
     agreed = consented if consented is not None else (activation.consented if activation else [])
     asked = capabilities(manifest)
     plugin = manifest.plugin
+    state = activation.state if activation else "AVAILABLE"
+    if state == "ENABLED" and not set(asked) <= set(agreed):
+        # A newer version asks for more than was agreed to: it goes on with what it has until somebody decides.
+        state = "CONSENT_NEEDED"
     return PluginView(
         id=manifest.id,
         name=localised(plugin.name, ctx.locale),
         summary=localised(plugin.summary, ctx.locale) if plugin.summary else "",
         version=record.version,
         publisher=manifest.id.partition(".")[0],
-        state=activation.state if activation else "AVAILABLE",
+        state=state,
         ready=record.serves,
         icon=plugin.icon or "puzzle",
         categories=list(plugin.categories),
-        capabilities=[CapabilityView(name, detail, reason, name in agreed) for name, (detail, reason) in asked.items()],
+        capabilities=[
+            CapabilityView(name, detail, reason, name in agreed)
+            for name, (detail, reason) in asked.items()
+        ],
         requires=list(manifest.requires.plugins),
         has_settings=bool(record.contributions.settings),
         problems=[problem.message for problem in record.errors],
@@ -303,7 +374,9 @@ def _text(reason: Any) -> str:
 def _record(ctx: Call, plugin_id: str) -> PluginRecord:
     record = services(ctx).catalogue.get(plugin_id)
     if record is None or record.manifest is None:
-        raise NotFound(f"There is no module {plugin_id!r} in this installation.", code="plugin_unknown")
+        raise NotFound(
+            f"There is no module {plugin_id!r} in this installation.", code="plugin_unknown"
+        )
     return record
 
 
@@ -320,7 +393,9 @@ def _settings_kind(record: PluginRecord) -> type[msgspec.Struct]:
     raise NotFound(f"{record.id} has nothing to set.", code="plugin_has_no_settings")
 
 
-def _settings_value(plugin_id: str, kind: type[msgspec.Struct], stored: msgspec.Raw) -> SettingsValue:
+def _settings_value(
+    plugin_id: str, kind: type[msgspec.Struct], stored: msgspec.Raw
+) -> SettingsValue:
     values = msgspec.json.decode(stored, type=kind)
     schema = msgspec.json.encode(msgspec.json.schema(kind))
     return SettingsValue(plugin_id, msgspec.Raw(msgspec.json.encode(values)), msgspec.Raw(schema))

@@ -79,11 +79,18 @@ _USAGE: Final = Query(
 async def list_audit(ctx: Call, query: AuditQuery) -> Page[AuditEntry]:
     """Every change in this tenant, newest first."""
     before = decode_cursor(query.cursor, UUID)[0] if query.cursor else None
-    asked = {"before": before, "operation": query.operation, "target": query.target, "limit": query.limit + 1}
+    asked = {
+        "before": before,
+        "operation": query.operation,
+        "target": query.target,
+        "limit": query.limit + 1,
+    }
     rows = await ctx.db.all(_AUDIT, **asked)
     elsewhere = _own_cluster(ctx)
     if elsewhere is not None:
-        rows = sorted([*rows, *await elsewhere.all(_AUDIT, **asked)], key=lambda row: row.id, reverse=True)
+        rows = sorted(
+            [*rows, *await elsewhere.all(_AUDIT, **asked)], key=lambda row: row.id, reverse=True
+        )
     more = len(rows) > query.limit
     rows = rows[: query.limit]
     return Page(rows, encode_cursor(rows[-1].id) if more else None)
@@ -94,7 +101,9 @@ async def list_usage(ctx: Call, query: UsageQuery) -> Usage:
     """Calls per day and operation, with errors and mean duration; written every few seconds."""
     source = _own_cluster(ctx) or ctx.db
     rows = await source.all(_USAGE, since=query.since, today=ctx.now.date())
-    return Usage([msgspec.structs.replace(row, mean_ms=round(float(row.mean_ms), 3)) for row in rows])
+    return Usage(
+        [msgspec.structs.replace(row, mean_ms=round(float(row.mean_ms), 3)) for row in rows]
+    )
 
 
 def _own_cluster(ctx: Call) -> Reader | None:

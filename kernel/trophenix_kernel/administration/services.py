@@ -8,6 +8,7 @@ from trophenix_kernel.access.authority import Authority
 from trophenix_kernel.access.decisions import Decisions
 from trophenix_kernel.identity.credentials import Credentials
 from trophenix_kernel.operations.call import Call
+from trophenix_kernel.operations.hooks import Hooks
 from trophenix_kernel.plugins.activations import Activations
 from trophenix_kernel.plugins.model import PluginCatalogue
 from trophenix_kernel.storage.placement import Clusters
@@ -22,7 +23,7 @@ class Services:
         catalogue: the installed plugins and their states.
     """
 
-    def __init__(  # noqa: PLR0913 - the platform's parts
+    def __init__(
         self,
         *,
         platform: Platform,
@@ -33,6 +34,7 @@ class Services:
         activations: Activations,
         authority: Authority,
         catalogue: PluginCatalogue,
+        hooks: Hooks,
     ) -> None:
         self.platform = platform
         self.clusters = clusters
@@ -42,6 +44,7 @@ class Services:
         self.activations = activations
         self.authority = authority
         self.catalogue = catalogue
+        self.hooks = hooks
 
 
 def services(ctx: Call) -> Services:

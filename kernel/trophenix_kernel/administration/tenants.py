@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -13,11 +13,19 @@ from trophenix_kernel.administration.services import services
 from trophenix_kernel.operations.call import Call
 from trophenix_kernel.storage.session import APP_ROLE, Reader, Transaction
 from trophenix_kernel.tenancy import store
-from trophenix_kernel.tenancy.model import Plan, Status, TenantRecord, TenantType, check_move, check_slug
+from trophenix_kernel.tenancy.model import (
+    RESTORE_DAYS,
+    Plan,
+    Status,
+    TenantRecord,
+    TenantType,
+    check_move,
+    check_slug,
+)
 from trophenix_sdk.database import Query
-from trophenix_sdk.errors import FieldProblem, Invalid, NotFound, PreconditionFailed
+from trophenix_sdk.errors import Conflict, FieldProblem, Invalid, NotFound, PreconditionFailed
 from trophenix_sdk.ids import new_id
-from trophenix_sdk.operations import GET, PATCH, POST, Operation, operation
+from trophenix_sdk.operations import DELETE, GET, PATCH, POST, Operation, operation
 from trophenix_sdk.paging import Page, decode_cursor, encode_cursor
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -59,6 +67,13 @@ class LimitView(msgspec.Struct, frozen=True):
     name: str
     used: int
     maximum: int | None
+
+
+class Used(msgspec.Struct, frozen=True):
+    """How much of a limit is used."""
+
+    name: str
+    used: int
 
 
 class DayView(msgspec.Struct, frozen=True):
@@ -108,6 +123,12 @@ class NewTenant(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str = "main"
 
 
+class OneTenant(msgspec.Struct, frozen=True):
+    """A tenant by its slug."""
+
+    slug: str
+
+
 class StatusChange(msgspec.Struct, frozen=True):
     """A tenant and what it becomes."""
 
@@ -123,34 +144,50 @@ class PlanChange(msgspec.Struct, frozen=True):
 
 
 _MEMBERS: Final = Query("select count(*) from kernel.memberships where status = 'active'", int)
-_LIMITS: Final = Query("select name, used from kernel.limits_used order by name", tuple)
+_LIMITS: Final = Query("select name, used from kernel.limits_used order by name", Used)
 _DAYS: Final = Query(
     "select to_char(day, 'YYYY-MM-DD'), cast(sum(requests) as bigint), cast(sum(errors) as bigint) from kernel.usage_daily"
     " where day > cast(:today as date) - 30 group by day order by day",
     DayView,
 )
-_BELOW: Final = Query("select count(*) from kernel.tenants where :id = any (ancestors) and deleted_at is null", int)
+_BELOW: Final = Query(
+    "select count(*) from kernel.tenants where :id = any (ancestors) and deleted_at is null", int
+)
 _INSERT_OWNER: Final = Query(
-    "insert into kernel.memberships (id, user_id, role) values (:id, :user_id, 'owner') returning id", UUID
+    "insert into kernel.memberships (id, user_id, role) values (:id, :user_id, 'owner') returning id",
+    UUID,
 )
 
 
-@operation(name="tenant.read", title="The organisation", http=GET("/tenant"), permission="tenant.read")
+@operation(
+    name="tenant.read", title="The organisation", http=GET("/tenant"), permission="tenant.read"
+)
 async def read_tenant(ctx: Call) -> TenantView:
     """The tenant the call acts for."""
     return view(_record(ctx))
 
 
-@operation(name="tenant.update", title="Change the organisation", http=PATCH("/tenant"), permission="tenant.update")
+@operation(
+    name="tenant.update",
+    title="Change the organisation",
+    http=PATCH("/tenant"),
+    permission="tenant.update",
+)
 async def update_tenant(ctx: Call, given: TenantChange) -> TenantView:
     """Change the tenant's name, type, language, time zone or currency."""
     check_time_zone(given.time_zone)
     before = _record(ctx)
     changed = await ctx.db.first(
-        store.CHANGE, id=before.id, version=ctx.expected_version, plan=None, **msgspec.structs.asdict(given)
+        store.CHANGE,
+        id=before.id,
+        version=ctx.expected_version,
+        plan=None,
+        **msgspec.structs.asdict(given),
     )
     if changed is None:
-        raise PreconditionFailed("The organisation was changed since you read it.", next_step="Read it again.")
+        raise PreconditionFailed(
+            "The organisation was changed since you read it.", next_step="Read it again."
+        )
     differences = {
         name: [getattr(before, name), value]
         for name, value in msgspec.structs.asdict(given).items()
@@ -160,7 +197,12 @@ async def update_tenant(ctx: Call, given: TenantChange) -> TenantView:
     return view(changed)
 
 
-@operation(name="tenant.stats", title="The organisation in numbers", http=GET("/stats"), permission="tenant.read")
+@operation(
+    name="tenant.stats",
+    title="The organisation in numbers",
+    http=GET("/stats"),
+    permission="tenant.read",
+)
 async def stats(ctx: Call) -> Stats:
     """Members, modules, limits and calls of the tenant, and how many tenants stand below it."""
     record = _record(ctx)
@@ -168,7 +210,7 @@ async def stats(ctx: Call) -> Stats:
     data = Reader(held.clusters.of(record.cluster), APP_ROLE, record.id)
     days = await data.all(_DAYS, today=ctx.now.date())
     today = ctx.now.date().isoformat()
-    used = dict(await data.all(_LIMITS))
+    used = {row.name: row.used for row in await data.all(_LIMITS)}
     limits = [
         LimitView(name, used.get(name, 0), allowed.get(record.plan, 0))
         for name, allowed in sorted(ctx.pipeline.limits.items())
@@ -179,7 +221,9 @@ async def stats(ctx: Call) -> Stats:
         tenant=record.slug,
         plan=record.plan,
         members=await ctx.db.one(_MEMBERS),
-        plugins_enabled=sorted(name for name, activation in ctx.caller.activated.items() if activation.enabled),
+        plugins_enabled=sorted(
+            name for name, activation in ctx.caller.activated.items() if activation.enabled
+        ),
         limits=limits,
         requests_today=now_day.requests,
         errors_today=now_day.errors,
@@ -189,7 +233,11 @@ async def stats(ctx: Call) -> Stats:
 
 
 @operation(
-    name="platform.tenants", title="All tenants", http=GET("/platform/tenants"), scope="platform", permission="platform.read"
+    name="platform.tenants",
+    title="All tenants",
+    http=GET("/platform/tenants"),
+    scope="platform",
+    permission="platform.read",
 )
 async def list_tenants(ctx: Call, query: TenantsQuery) -> Page[TenantView]:
     """Every tenant by slug; ``q`` finds by the slug's beginning or within the name."""
@@ -227,10 +275,16 @@ async def make_tenant(ctx: Call, given: NewTenant) -> TenantRecord:
     held.clusters.of(given.cluster)
     owner = await held.credentials.user_by_email(given.owner_email)
     if owner is None:
-        raise NotFound(f"{given.owner_email} has no account.", next_step="Make the account first.", code="owner_unknown")
+        raise NotFound(
+            f"{given.owner_email} has no account.",
+            next_step="Make the account first.",
+            code="owner_unknown",
+        )
     parent = await held.directory.by_slug(given.parent) if given.parent else None
     if given.parent and parent is None:
-        raise NotFound(f"There is no tenant {given.parent!r} to stand below.", code="parent_unknown")
+        raise NotFound(
+            f"There is no tenant {given.parent!r} to stand below.", code="parent_unknown"
+        )
     made = new_id()
     assert isinstance(ctx.db, Transaction)  # noqa: S101 - a writing operation holds one
     record = await ctx.db.one(
@@ -241,7 +295,17 @@ async def make_tenant(ctx: Call, given: NewTenant) -> TenantRecord:
         metadata={},
         **{
             name: getattr(given, name)
-            for name in ("slug", "name", "type", "plan", "locale", "time_zone", "currency", "region", "cluster")
+            for name in (
+                "slug",
+                "name",
+                "type",
+                "plan",
+                "locale",
+                "time_zone",
+                "currency",
+                "region",
+                "cluster",
+            )
         },
     )
     await ctx.db.enter(made)
@@ -262,7 +326,9 @@ async def set_status(ctx: Call, given: StatusChange) -> TenantView:
     if entry is None:
         raise NotFound(f"There is no tenant {given.slug!r}.")
     check_move(entry.record.status, given.status)
-    changed = await ctx.db.first(store.SET_STATUS, id=entry.record.id, before=entry.record.status, after=given.status)
+    changed = await ctx.db.first(
+        store.SET_STATUS, id=entry.record.id, before=entry.record.status, after=given.status
+    )
     if changed is None:
         raise PreconditionFailed("The tenant's status was changed in the meantime.")
     return view(changed)
@@ -281,6 +347,53 @@ async def set_plan(ctx: Call, given: PlanChange) -> TenantView:
     if entry is None:
         raise NotFound(f"There is no tenant {given.slug!r}.")
     return view(await ctx.db.one(store.SET_PLAN, id=entry.record.id, plan=given.plan))
+
+
+@operation(
+    name="platform.delete_tenant",
+    title="Delete a tenant",
+    http=DELETE("/platform/tenants/{slug}"),
+    scope="platform",
+    permission="platform.manage",
+)
+async def delete_tenant(ctx: Call, given: OneTenant) -> None:
+    """Take a tenant away at once; for thirty days it can be restored, then it is purged with all its rows."""
+    record = await _any_tenant(ctx, given.slug)
+    if await services(ctx).platform.first(_BELOW, id=record.id):
+        raise Conflict(
+            "Tenants stand below this one.",
+            next_step="Delete those first.",
+            code="tenant_has_tenants_below",
+        )
+    if await ctx.db.first(store.SET_DELETED, id=record.id, at=ctx.now) is None:
+        raise Conflict(f"{given.slug} is deleted already.", code="tenant_deleted")
+
+
+@operation(
+    name="platform.restore_tenant",
+    title="Restore a deleted tenant",
+    http=POST("/platform/tenants/{slug}/restore"),
+    scope="platform",
+    permission="platform.manage",
+)
+async def restore_tenant(ctx: Call, given: OneTenant) -> TenantView:
+    """Bring a deleted tenant back as it was, within thirty days."""
+    record = await _any_tenant(ctx, given.slug)
+    if record.deleted_at is not None and record.deleted_at < ctx.now - timedelta(days=RESTORE_DAYS):
+        raise Conflict(
+            f"{given.slug} was deleted more than {RESTORE_DAYS} days ago.", code="restore_too_late"
+        )
+    restored = await ctx.db.first(store.SET_DELETED, id=record.id, at=None)
+    if restored is None:
+        raise Conflict(f"{given.slug} is not deleted.", code="tenant_not_deleted")
+    return view(restored)
+
+
+async def _any_tenant(ctx: Call, slug: str) -> TenantRecord:
+    found = await services(ctx).platform.first(store.BY_SLUG, slug=slug)
+    if found is None:
+        raise NotFound(f"There is no tenant {slug!r}.", code="tenant_unknown")
+    return found
 
 
 def view(record: TenantRecord) -> TenantView:
@@ -314,5 +427,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     create_tenant,
     set_status,
     set_plan,
+    delete_tenant,
+    restore_tenant,
 )
-

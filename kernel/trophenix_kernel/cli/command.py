@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
@@ -25,20 +24,38 @@ TROPHENIX_MAX_UPLOAD_BYTES, TROPHENIX_TRUSTED_PROXIES, TROPHENIX_STRICT, TROPHEN
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     root = argparse.ArgumentParser(
-        prog="trophenix", description="The Trophenix platform.", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="trophenix",
+        description="The Trophenix platform.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--verbose", "-v", action="store_true", help="say more")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     one = commands.add_parser("up", help="run everything here, on its own PostgreSQL and NATS")
     one.add_argument("--demo", action="store_true", help="load the demonstration tenants")
-    one.add_argument("--port", type=int, default=8000, help="where the web answers on 127.0.0.1 (default 8000)")
-    one.add_argument("--data-dir", type=Path, default=Path(".data"), help="where everything is kept (default .data)")
+    one.add_argument(
+        "--port", type=int, default=8000, help="where the web answers on 127.0.0.1 (default 8000)"
+    )
+    one.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path(".data"),
+        help="where everything is kept (default .data)",
+    )
     one.add_argument("--web-processes", type=int, default=1, help="web processes (default 1)")
     one.add_argument("--workers", type=int, default=1, help="worker processes (default 1)")
-    one.add_argument("--json-ready", type=Path, help="write addresses, sign-ins and keys here once everything answers")
-    one.add_argument("--check", action="store_true", help="start, see that everything answers, stop")
-    one.add_argument("--strict", action="store_true", help="a plugin that is not ready stops the start")
+    one.add_argument(
+        "--json-ready",
+        type=Path,
+        help="write addresses, sign-ins and keys here once everything answers",
+    )
+    one.add_argument(
+        "--check", action="store_true", help="start, see that everything answers, stop"
+    )
+    one.add_argument(
+        "--strict", action="store_true", help="a plugin that is not ready stops the start"
+    )
     one.add_argument("--safe", action="store_true", help="start without plugins")
 
     one = commands.add_parser("web", help="answer HTTP")
@@ -47,21 +64,31 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--processes", type=int, default=1)
     _modes(one)
     _modes(commands.add_parser("worker", help="run background work and relay events"))
-    _modes(commands.add_parser("scheduler", help="do the regular chores; several may run, one leads"))
+    _modes(
+        commands.add_parser("scheduler", help="do the regular chores; several may run, one leads")
+    )
 
     one = commands.add_parser("migrate", help="set the database up, or bring it to this version")
-    one.add_argument("--strict", action="store_true", help="fail when any plugin's tables could not be made")
+    one.add_argument(
+        "--strict", action="store_true", help="fail when any plugin's tables could not be made"
+    )
 
     one = commands.add_parser("plugins", help="the installed plugins and their states")
     actions = one.add_subparsers(dest="action", metavar="ACTION")
-    listed = actions.add_parser("list", help="every plugin, its state, and what is wrong (the default)")
+    listed = actions.add_parser(
+        "list", help="every plugin, its state, and what is wrong (the default)"
+    )
     for shown in (one, listed):
         shown.add_argument("--json", action="store_true", help="as JSON")
         shown.add_argument("--strict", action="store_true", help="fail when any is not ready")
-    removed = actions.add_parser("uninstall", help="remove a plugin's data: plan, export, detach, purge, proof")
+    removed = actions.add_parser(
+        "uninstall", help="remove a plugin's data: plan, export, detach, purge, proof"
+    )
     removed.add_argument("plugin_id")
     removed.add_argument("--export", type=Path, help="where the archive of its data goes")
-    removed.add_argument("--yes", action="store_true", help="do it; without this only the plan is shown")
+    removed.add_argument(
+        "--yes", action="store_true", help="do it; without this only the plan is shown"
+    )
 
     one = commands.add_parser("tenants", help="the tenants")
     one.add_argument("--json", action="store_true", help="as JSON")
@@ -72,12 +99,16 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--user", required=True, help="the e-mail address of who acts")
     one.add_argument("--input", default="{}", help="a JSON object, or @FILE")
 
-    commands.add_parser("doctor", help="see whether everything is in order, and what to do when it is not")
+    commands.add_parser(
+        "doctor", help="see whether everything is in order, and what to do when it is not"
+    )
     return root
 
 
 def _modes(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--strict", action="store_true", help="a plugin that is not ready stops the start")
+    one.add_argument(
+        "--strict", action="store_true", help="a plugin that is not ready stops the start"
+    )
     one.add_argument("--safe", action="store_true", help="start without plugins")
 
 
@@ -85,7 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status says how it went: 0 well, 1 refused or failed, 2 not understood, 130 interrupted."""
     asked = parser().parse_args(arguments)
     logging.basicConfig(
-        level=logging.DEBUG if asked.verbose else logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+        level=logging.DEBUG if asked.verbose else logging.INFO,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
     )
     for noisy in ("asyncio", "nats", "taskiq", "httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -110,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(asked: argparse.Namespace) -> int:
     # Here and not above, so that `--help` and a wrong argument answer at once.
-    from trophenix_kernel.cli import inspect, serve, up  # noqa: PLC0415
+    from trophenix_kernel.cli import inspect, serve, up
 
     if asked.command == "up":
         return _async(up.run(asked))
@@ -131,13 +164,15 @@ def _run(asked: argparse.Namespace) -> int:
         case "tenants":
             return _async(inspect.tenants(settings, as_json=asked.json))
         case "call":
-            return _async(inspect.call(settings, asked.operation, asked.tenant, asked.user, asked.input))
+            return _async(
+                inspect.call(settings, asked.operation, asked.tenant, asked.user, asked.input)
+            )
         case _:
             return _async(inspect.doctor(settings))
 
 
 def _async(work: Coroutine[Any, Any, int]) -> int:
-    import uvloop  # noqa: PLC0415 - `--help` needs no event loop
+    import uvloop
 
     return uvloop.run(work)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import msgspec
@@ -31,7 +31,10 @@ async def migrate(settings: Settings, *, strict: bool) -> int:
     for name, dsn in {"main": settings.database_url, **settings.clusters}.items():
         print(f"cluster {name}")
         secret, steps = await set_up(
-            dsn, histories(loaded.catalogue), secret=secret, report=lambda line: print(f"  {line}", flush=True)
+            dsn,
+            histories(loaded.catalogue),
+            secret=secret,
+            report=lambda line: print(f"  {line}", flush=True),
         )
         failed = failed or any(step.error for step in steps)
     for record in loaded.catalogue.failed:
@@ -74,14 +77,16 @@ def _print_plugins(catalogue: PluginCatalogue) -> None:
     if not len(catalogue):
         print("No plugins are installed. `pip install trophenix-recruitment` brings the first.")
     for record in catalogue:
-        print(f"{record.state.upper():22} {record.id or record.key:32} {record.version:10} {record.distribution}")
+        print(
+            f"{record.state.upper():22} {record.id or record.key:32} {record.version:10} {record.distribution}"
+        )
         for problem in record.problems:
             print(f"{'':22} {problem}")
 
 
 async def uninstall(settings: Settings, plugin_id: str, export: Path | None, *, go: bool) -> int:
     """Show what removing a plugin's data means; with *go*, export, detach, purge and prove it."""
-    from trophenix_kernel.plugins import uninstall as steps  # noqa: PLC0415 - only this command needs it
+    from trophenix_kernel.plugins import uninstall as steps
 
     clusters = {"main": settings.database_url, **settings.clusters}
     return await steps.run(clusters, plugin_id, export, go=go, report=print)
@@ -104,7 +109,9 @@ async def tenants(settings: Settings, *, as_json: bool) -> int:
         print(msgspec.json.format(msgspec.json.encode(records)).decode())
         return 0
     for record in records:
-        print(f"{record.slug:32} {record.plan:13} {record.status:10} {record.cluster:8} {record.name}")
+        print(
+            f"{record.slug:32} {record.plan:13} {record.status:10} {record.cluster:8} {record.name}"
+        )
     if not records:
         print("There are no tenants yet. `trophenix up --demo` makes four.")
     return 0
@@ -137,7 +144,9 @@ async def doctor(settings: Settings) -> int:
     def say(name: str, fault: str = "", detail: str = "") -> None:
         nonlocal faults
         faults += bool(fault)
-        print(f"{'✗' if fault else '✓'} {name}{': ' + fault if fault else ''}{'  ' + detail if detail and not fault else ''}")
+        print(
+            f"{'✗' if fault else '✓'} {name}{': ' + fault if fault else ''}{'  ' + detail if detail and not fault else ''}"
+        )
 
     for name, dsn in {"main": settings.database_url, **settings.clusters}.items():
         try:
@@ -148,25 +157,43 @@ async def doctor(settings: Settings) -> int:
             continue
         try:
             version = connection.get_server_version()
-            old = version.major < 15  # noqa: PLR2004 - the oldest we support
-            say(f"PostgreSQL ({name})", f"{version.major} is older than 15" if old else "", f"{version.major}.{version.minor}")
+            old = version.major < 15
+            say(
+                f"PostgreSQL ({name})",
+                f"{version.major} is older than 15" if old else "",
+                f"{version.major}.{version.minor}",
+            )
             gaps = await survey(connection)
-            say(f"row security ({name})", "; ".join(f"{gap.table}: {gap.fault}" for gap in gaps), "every table is closed")
+            say(
+                f"row security ({name})",
+                "; ".join(f"{gap.table}: {gap.fault}" for gap in gaps),
+                "every table is closed",
+            )
         finally:
             await connection.close()
     try:
-        bus = await nats.connect(settings.nats_url, connect_timeout=3, max_reconnect_attempts=0, allow_reconnect=False)
+        bus: Any = await cast("Any", nats).connect(
+            settings.nats_url, connect_timeout=3, max_reconnect_attempts=0, allow_reconnect=False
+        )
         await bus.jetstream().account_info()
         await bus.close()
         say("NATS JetStream", detail=settings.nats_url.rpartition("@")[2])
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
-        say("NATS JetStream", f"{type(error).__name__}: {error}; check TROPHENIX_NATS_URL and that JetStream is on")
+        say(
+            "NATS JetStream",
+            f"{type(error).__name__}: {error}; check TROPHENIX_NATS_URL and that JetStream is on",
+        )
     if not faults:
         try:
             kernel = await Kernel.compose(msgspec.structs.replace(settings, strict=False))
             await kernel.stop()
             for record in kernel.catalogue:
-                say(f"plugin {record.id or record.key}", "; ".join(str(problem) for problem in record.errors) or ("" if record.serves else record.state), record.version)
+                say(
+                    f"plugin {record.id or record.key}",
+                    "; ".join(str(problem) for problem in record.errors)
+                    or ("" if record.serves else record.state),
+                    record.version,
+                )
         except TrophenixError as error:
             say("kernel", f"{error} {error.next_step}")
     return 1 if faults else 0

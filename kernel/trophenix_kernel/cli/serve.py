@@ -17,8 +17,8 @@ from trophenix_kernel.worker import Worker
 
 def web(settings: Settings, *, host: str, port: int, processes: int) -> int:
     """Answer HTTP until told to stop."""
-    from granian.constants import Interfaces, Loops  # noqa: PLC0415 - the other commands start faster without it
-    from granian.server import Server  # noqa: PLC0415
+    from granian.constants import Interfaces, Loops
+    from granian.server import Server
 
     asyncio.run(_look_first(settings))
     os.environ.setdefault("TROPHENIX_BASE_URL", f"http://{host}:{port}")

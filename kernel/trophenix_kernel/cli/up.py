@@ -58,7 +58,14 @@ async def run(asked: argparse.Namespace) -> int:
         return [
             Program(
                 "web",
-                [*command, "web", "--port", str(asked.port), "--processes", str(asked.web_processes)],
+                [
+                    *command,
+                    "web",
+                    "--port",
+                    str(asked.port),
+                    "--processes",
+                    str(asked.web_processes),
+                ],
                 environment=environment,
                 ready=lambda: asyncio.to_thread(_answers, f"{base_url}/health/live"),
             ),
@@ -75,7 +82,12 @@ async def run(asked: argparse.Namespace) -> int:
             supervisor.stop()
 
     supervisor = Supervisor(
-        data, services=[postgres, nats], programs=programs, on_ready=on_ready, console=console, verbose=asked.verbose
+        data,
+        services=[postgres, nats],
+        programs=programs,
+        on_ready=on_ready,
+        console=console,
+        verbose=asked.verbose,
     )
     return await supervisor.run()
 
@@ -115,7 +127,7 @@ def _write(path: Path, document: object) -> None:
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own address
-            return answer.status == 200  # noqa: PLR2004
+            return answer.status == 200
     except (OSError, urllib.error.URLError):
         return False
 
@@ -130,5 +142,3 @@ def _welcome(console: Console, base_url: str, ready: Ready | None) -> None:
     console.say(f"  API key         {ready.tenants[0].api_key}  (tenant {ready.tenants[0].slug})")
     console.say(f"  platform admin  {ready.platform_admin.email} / {ready.platform_admin.password}")
     console.say("Ctrl-C stops everything.")
-
-

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
@@ -30,6 +30,7 @@ CHANNEL: Final = "trophenix_outbox"
 BATCH: Final = 500
 LOOK_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 1.0
+RELAY_KEY: Final = 0x74726F72
 _log: Final = logging.getLogger("trophenix.relay")
 _NIL: Final = UUID(int=0)
 
@@ -67,6 +68,7 @@ class CloudEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     datacontenttype: str = "application/json"
 
 
+_ALONE: Final = Query("select pg_try_advisory_xact_lock(:key)", bool)
 _TAKE: Final = Query("select * from kernel.take_outbox(:amount)", OutboxRow)
 
 
@@ -116,7 +118,9 @@ class Relay:
     async def _run(self) -> None:
         while True:
             try:
-                connection = await nats.connect(self._url, max_reconnect_attempts=-1, allow_reconnect=True)
+                connection: Any = await cast("Any", nats).connect(
+                    self._url, max_reconnect_attempts=-1, allow_reconnect=True
+                )
             except (OSError, NatsError, TimeoutError):
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -125,6 +129,10 @@ class Relay:
             except (NatsError, OSError, TimeoutError) as error:
                 _log.warning("the event bus does not answer, events wait: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
+            except Exception:
+                # A relay that ended here would leave every later event waiting, and nobody would notice.
+                _log.exception("the relay begins anew")
+                await asyncio.sleep(RETRY_SECONDS)
             finally:
                 with contextlib.suppress(NatsError, OSError, TimeoutError):
                     await connection.close()
@@ -132,7 +140,11 @@ class Relay:
     async def _publish_forever(self, connection: Any) -> None:
         stream = connection.jetstream(timeout=5)
         config = StreamConfig(
-            name=STREAM, subjects=["tx.>"], retention=RetentionPolicy.LIMITS, max_age=14 * 86_400, duplicate_window=120
+            name=STREAM,
+            subjects=["tx.>"],
+            retention=RetentionPolicy.LIMITS,
+            max_age=14 * 86_400,
+            duplicate_window=120,
         )
         try:
             await stream.add_stream(config)
@@ -152,11 +164,16 @@ class Relay:
         transaction = Transaction(self._clusters.of(cluster), APP_ROLE, _NIL)
         await transaction.begin()
         try:
+            # Two workers' relays would overtake each other: one publishes at a time, and the other is woken as well.
+            if not await transaction.one(_ALONE, key=RELAY_KEY):
+                return 0
             rows = sorted(await transaction.all(_TAKE, amount=BATCH), key=lambda row: row.id)
             # Published one after the other's sending, awaited together: one connection keeps the order.
             pending = [
                 await stream.publish_async(
-                    subject_of(row), msgspec.json.encode(envelope_of(row)), headers={"Nats-Msg-Id": str(row.id)}
+                    subject_of(row),
+                    msgspec.json.encode(envelope_of(row)),
+                    headers={"Nats-Msg-Id": str(row.id)},
                 )
                 for row in rows
             ]

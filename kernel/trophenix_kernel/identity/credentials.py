@@ -10,6 +10,7 @@ from uuid import UUID
 
 from trophenix_kernel.identity import api_keys, passwords, store
 from trophenix_kernel.identity.model import (
+    INVITATION_DAYS,
     SESSION_DAYS,
     Identity,
     Membership,
@@ -20,10 +21,11 @@ from trophenix_kernel.identity.model import (
 from trophenix_kernel.storage.changes import Changes
 from trophenix_kernel.storage.platform import Platform
 from trophenix_sdk.clock import Clock
-from trophenix_sdk.errors import Unauthenticated
+from trophenix_sdk.errors import NotFound, TrophenixError, Unauthenticated
 from trophenix_sdk.ids import new_id
 
 _REFUSED: Final = "The credential is not valid."
+_NOBODY: Final = UUID(int=0)
 
 
 class Credentials:
@@ -41,6 +43,7 @@ class Credentials:
         self._keys = changes.cache(self._load_key)
         self._sessions = changes.cache(self._load_session)
         self._memberships = changes.cache(self._load_memberships)
+        self._used: set[UUID] = set()
         changes.on("api_keys", self._forget_key)
         changes.on("sessions", self._forget_session)
         changes.on("users", self._forget_user)
@@ -57,7 +60,19 @@ class Credentials:
             if not api_keys.well_formed(key):
                 raise Unauthenticated(_REFUSED, next_step="Check that the key was copied whole.")
             found = await self._keys.get(key)
-        return self._still_good(found)
+        identity = self._still_good(found)
+        self._used.add(identity.id)
+        return identity
+
+    async def write_last_use(self) -> None:
+        """Keys that were shown since the last time carry the present minute as their last use; one statement for all of them."""
+        used, self._used = self._used, set()
+        if not used:
+            return
+        try:
+            await self._platform.first(store.TOUCH_KEYS, keys=list(used), at=self._clock.now())
+        except TrophenixError:
+            self._used |= used
 
     async def of_session(self, token: str) -> Identity:
         """Who a session cookie belongs to.
@@ -74,7 +89,9 @@ class Credentials:
         """Where a person belongs, in any state; the caller looks at the status and the expiry."""
         return await self._memberships.get(user)
 
-    async def sign_in(self, email: str, password: str, *, ip: str = "", user_agent: str = "") -> tuple[str, Identity]:
+    async def sign_in(
+        self, email: str, password: str, *, ip: str = "", user_agent: str = ""
+    ) -> tuple[str, Identity]:
         """A new session's token, and who it belongs to.
 
         The answer takes as long and reads the same whether the person exists, the password is wrong or sign-in is closed for a while.
@@ -87,8 +104,9 @@ class Credentials:
         right = await passwords.verify(password, user.password_hash if user else None)
         locked = user is not None and user.locked_until is not None and user.locked_until > now
         if user is None or not right or locked or user.status != "active":
-            if user is not None and not right and not locked:
-                await self._count_failure(user, now)
+            # A stranger's failure is counted on nobody: both refusals ask the database the same.
+            counts = user is not None and not right and not locked
+            await self._count_failure(user.id if user is not None and counts else _NOBODY, now)
             raise Unauthenticated(
                 "The e-mail address or the password is not right, or sign-in is closed for a while.",
                 next_step="Try again; after several failures wait a few minutes.",
@@ -98,7 +116,9 @@ class Credentials:
             await self._platform.first(store.CLEAR_FAILURES, id=user.id)
         if user.password_hash and passwords.needs_rehash(user.password_hash):
             await self._platform.first(
-                store.SET_PASSWORD, id=user.id, password_hash=await passwords.hash_password(password)
+                store.SET_PASSWORD,
+                id=user.id,
+                password_hash=await passwords.hash_password(password),
             )
         token = secrets.token_urlsafe(32)
         session = await self._platform.first(
@@ -126,7 +146,10 @@ class Credentials:
     async def revoke_session(self, user: UUID, session: UUID) -> bool:
         """End one of the person's sessions; says whether there was one."""
         now = self._clock.now()
-        return await self._platform.first(store.REVOKE_SESSION, id=session, user=user, now=now) is not None
+        return (
+            await self._platform.first(store.REVOKE_SESSION, id=session, user=user, now=now)
+            is not None
+        )
 
     async def change_password(self, identity: Identity, old: str, new: str) -> None:
         """Set a new password and end all other sessions.
@@ -143,7 +166,9 @@ class Credentials:
             store.SET_PASSWORD, id=user.id, password_hash=await passwords.hash_password(new)
         )
         keep = identity.session_id or new_id()
-        await self._platform.all(store.REVOKE_OTHERS, user=user.id, keep=keep, now=self._clock.now())
+        await self._platform.all(
+            store.REVOKE_OTHERS, user=user.id, keep=keep, now=self._clock.now()
+        )
 
     async def user(self, user: UUID) -> User | None:
         """A person by id."""
@@ -154,7 +179,13 @@ class Credentials:
         return await self._platform.first(store.USER_BY_EMAIL, email=email.strip().lower())
 
     async def create_user(
-        self, *, email: str, name: str, password: str | None, locale: str = "en", platform_admin: bool = False
+        self,
+        *,
+        email: str,
+        name: str,
+        password: str | None,
+        locale: str = "en",
+        platform_admin: bool = False,
     ) -> User:
         """A new person.
 
@@ -185,8 +216,57 @@ class Credentials:
             Invalid: it is too weak.
         """
         passwords.check_strength(password)
-        await self._platform.first(store.SET_PASSWORD, id=user, password_hash=await passwords.hash_password(password))
-        await self._platform.all(store.REVOKE_OTHERS, user=user, keep=new_id(), now=self._clock.now())
+        await self._platform.first(
+            store.SET_PASSWORD, id=user, password_hash=await passwords.hash_password(password)
+        )
+        await self._platform.all(
+            store.REVOKE_OTHERS, user=user, keep=new_id(), now=self._clock.now()
+        )
+
+    async def invite(self, user: UUID) -> str:
+        """A word that lets the person set a first password, once, within a week; an earlier one stops working."""
+        await self._platform.all(store.FORGET_INVITATIONS, user=user)
+        token = secrets.token_urlsafe(32)
+        expires = self._clock.now() + timedelta(days=INVITATION_DAYS)
+        await self._platform.first(
+            store.INVITE, token_hash=_digest(token), user=user, expires_at=expires
+        )
+        return token
+
+    async def invited(self, token: str) -> User | None:
+        """Whom an open invitation is for."""
+        user = await self._platform.first(
+            store.OPEN_INVITATION, token_hash=_digest(token), now=self._clock.now()
+        )
+        return await self.user(user) if user else None
+
+    async def accept(
+        self, token: str, password: str, *, ip: str = "", user_agent: str = ""
+    ) -> tuple[str, Identity]:
+        """Set the invited person's password, use the invitation up and sign in.
+
+        Raises:
+            NotFound: there is no such open invitation.
+            Invalid: the password is too weak; the invitation stays open.
+        """
+        user = await self.invited(token)
+        if user is None:
+            raise NotFound(
+                "This invitation was used, replaced or has run out.",
+                next_step="Ask for a new one.",
+                code="invitation_unknown",
+            )
+        passwords.check_strength(password, email=user.email)
+        hashed = await passwords.hash_password(password)
+        if (
+            await self._platform.first(
+                store.USE_INVITATION, token_hash=_digest(token), now=self._clock.now()
+            )
+            is None
+        ):
+            raise NotFound("This invitation was used a moment ago.", code="invitation_unknown")
+        await self._platform.first(store.SET_PASSWORD, id=user.id, password_hash=hashed)
+        return await self.sign_in(user.email, password, ip=ip, user_agent=user_agent)
 
     async def set_locale(self, user: UUID, locale: str) -> None:
         """Remember the person's language."""
@@ -200,11 +280,13 @@ class Credentials:
             raise Unauthenticated(_REFUSED, next_step="Sign in again, or use a valid key.")
         return identity
 
-    async def _count_failure(self, user: User, now: datetime) -> None:
-        failures = await self._platform.first(store.COUNT_FAILURE, id=user.id) or 0
+    async def _count_failure(self, user: UUID, now: datetime) -> None:
+        failures = await self._platform.first(store.COUNT_FAILURE, id=user) or 0
         seconds = lock_seconds(failures)
         if seconds:
-            await self._platform.first(store.LOCK, id=user.id, until=now + timedelta(seconds=seconds))
+            await self._platform.first(
+                store.LOCK, id=user, until=now + timedelta(seconds=seconds)
+            )
 
     async def _load_key(self, key: str) -> Identity | None:
         row = await self._platform.first(store.KEY_BY_DIGEST, digest=api_keys.digest(key))
@@ -238,7 +320,9 @@ class Credentials:
         return await self._platform.all(store.MEMBERSHIPS_OF, user=user)
 
     def _forget_key(self, key: str) -> None:
-        self._keys.drop_where(lambda _key, identity: identity is not None and str(identity.id) == key)
+        self._keys.drop_where(
+            lambda _key, identity: identity is not None and str(identity.id) == key
+        )
 
     def _forget_session(self, key: str) -> None:
         self._sessions.drop_where(
@@ -248,7 +332,9 @@ class Credentials:
     def _forget_user(self, key: str) -> None:
         user = UUID(key)
         for cache in (self._keys, self._sessions):
-            cache.drop_where(lambda _key, identity: identity is not None and identity.user_id == user)
+            cache.drop_where(
+                lambda _key, identity: identity is not None and identity.user_id == user
+            )
 
 
 def csrf_token(token: str) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 SESSION_DAYS: Final = 14
+INVITATION_DAYS: Final = 7
 FAILURES_BEFORE_LOCK: Final = 5
 LOCK_SECONDS: Final = 60
 LOCK_SECONDS_MAX: Final = 3600

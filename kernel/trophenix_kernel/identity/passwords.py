@@ -33,9 +33,13 @@ def check_strength(password: str, *, email: str = "") -> None:
         fault = f"has {len(password)} characters; at least {MINIMUM_LENGTH} are needed"
     elif len(password) > MAXIMUM_LENGTH:
         fault = f"has {len(password)} characters; at most {MAXIMUM_LENGTH} are read"
-    elif email and email.partition("@")[0].lower() in password.lower() and len(email.partition("@")[0]) > 3:  # noqa: PLR2004
+    elif (
+        email
+        and email.partition("@")[0].lower() in password.lower()
+        and len(email.partition("@")[0]) > 3
+    ):
         fault = "holds the e-mail address"
-    elif len(set(password)) < 5:  # noqa: PLR2004
+    elif len(set(password)) < 5:
         fault = "repeats the same few characters"
     if fault:
         raise Invalid(

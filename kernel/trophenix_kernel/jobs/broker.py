@@ -42,47 +42,69 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 _CLAIM: Final = Query("select * from kernel.claim_jobs(:amount, :lease)", Claimed)
-_REPORT: Final = Query("select kernel.report_job(:tenant, :job, :attempt, :done, :total, :lease)", str)
+_REPORT: Final = Query(
+    "select kernel.report_job(:tenant, :job, :attempt, :done, :total, :lease)", str
+)
 _END: Final = Query("select 1 from kernel.end_job(:tenant, :job, :attempt, :fault, :again_in)", int)
 
 
 class JobTable:
-    """What workers do with the table, one cluster's at a time."""
+    """What workers do with the table, one cluster's at a time.
 
-    def __init__(self, clusters: Clusters) -> None:
+    Args:
+        lease: how long a job stays a worker's that says nothing of it.
+    """
+
+    def __init__(self, clusters: Clusters, lease: timedelta = LEASE) -> None:
         self._clusters = clusters
+        self.lease = lease
 
     async def claim(self, cluster: str, amount: int) -> list[Claimed]:
         """Take due jobs; each is nobody else's until its lease ends."""
-        return await Platform(self._clusters.of(cluster)).all(_CLAIM, amount=amount, lease=LEASE)
+        return await Platform(self._clusters.of(cluster)).all(_CLAIM, amount=amount, lease=self.lease)
 
-    async def report(self, cluster: str, job: Claimed, done: int | None = None, total: int | None = None) -> bool:
+    async def report(
+        self, cluster: str, job: Claimed, done: int | None = None, total: int | None = None
+    ) -> bool:
         """Renew the lease and say how far the job is; false when it was cancelled or taken over."""
         status = await Platform(self._clusters.of(cluster)).first(
-            _REPORT, tenant=job.tenant_id, job=job.id, attempt=job.attempt, done=done, total=total, lease=LEASE
+            _REPORT,
+            tenant=job.tenant_id,
+            job=job.id,
+            attempt=job.attempt,
+            done=done,
+            total=total,
+            lease=self.lease,
         )
         return status == "running"
 
     async def end(self, cluster: str, job: Claimed, fault: Any, again_in: timedelta | None) -> None:
         """Write that the job failed, for good or until *again_in* has passed."""
         await Platform(self._clusters.of(cluster)).first(
-            _END, tenant=job.tenant_id, job=job.id, attempt=job.attempt, fault=fault, again_in=again_in
+            _END,
+            tenant=job.tenant_id,
+            job=job.id,
+            attempt=job.attempt,
+            fault=fault,
+            again_in=again_in,
         )
 
 
 class PostgresBroker(AsyncBroker):
     """taskiq's view of the jobs table."""
 
-    def __init__(self, clusters: Clusters, wake: WakeUp) -> None:
+    def __init__(self, clusters: Clusters, wake: WakeUp, lease: timedelta = LEASE) -> None:
         super().__init__()
         self._clusters = clusters
         self._wake = wake
-        self.table = JobTable(clusters)
+        self.table = JobTable(clusters, lease)
 
     async def kick(self, message: BrokerMessage) -> None:
         """Queue a job outside any operation's transaction; operations use ``ctx.submit`` instead."""
         given = msgspec.json.decode(message.message)["kwargs"]
-        transaction = Transaction(self._clusters.of(given["cluster"]), APP_ROLE, UUID(given["tenant"]))
+        transaction = Transaction(
+            self._clusters.of(given["cluster"]), APP_ROLE, UUID(given["tenant"])
+        )
         await transaction.begin()
         try:
             await transaction.finish({"jobs": [given["job"]]})

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls, where, and through which door.
 
@@ -86,7 +85,14 @@ class Outbox:
             raise TypeError(message)
         call.emitted.append(
             Emitted(
-                new_id(), bound.plugin_id, name, declared.version, str(aggregate), payload, call.now, call.request_id
+                new_id(),
+                bound.plugin_id,
+                name,
+                declared.version,
+                str(aggregate),
+                payload,
+                call.now,
+                call.request_id,
             )
         )
 
@@ -104,6 +110,7 @@ class Call:
     __slots__ = (
         "_actor",
         "_now",
+        "after_commit",
         "audit_details",
         "audit_summary",
         "audit_target",
@@ -138,6 +145,7 @@ class Call:
         self.tenant: Tenant = caller.entry.tenant if caller.entry is not None else _NO_TENANT
         self.emitted: list[Emitted] = []
         self.jobs: list[dict[str, Any]] = []
+        self.after_commit: list[Callable[[], Awaitable[None]]] = []
         self.audit_summary = ""
         self.audit_target = ""
         self.audit_details: dict[str, Any] = {}
@@ -182,7 +190,9 @@ class Call:
         """Whether the actor holds *permission* of this plugin here."""
         return f"{self.bound.plugin_id}:{permission}" in self.caller.rights.permissions
 
-    def audit(self, summary: str, *, target: str = "", details: Mapping[str, Any] | None = None) -> None:
+    def audit(
+        self, summary: str, *, target: str = "", details: Mapping[str, Any] | None = None
+    ) -> None:
         """Add what changed to the call's audit entry."""
         self.audit_summary = summary
         self.audit_target = target or self.audit_target
@@ -242,4 +252,3 @@ def actor_of(identity: Identity | None) -> Actor:
 _NIL = UUID(int=0)
 _NOBODY = Actor("system", _NIL, "nobody")
 _NO_TENANT = Tenant(_NIL, "", "", "free", "en", "UTC", "EUR")
-

@@ -1,7 +1,7 @@
 """The one way an operation runs, whatever the door.
 
-    authenticate → tenant → plugin enabled → quota → permission → validate → transaction (idempotency key, limits) → handler →
-    audit, outbox, answer and commit → count
+    authenticate → tenant → quota → plugin enabled → permission → validate → object rules of plugins → transaction (idempotency key,
+    limits) → handler → audit, outbox, answer and commit → what follows the commit → count
 
 `decide` is the only place that says yes or no; no door decides anything itself.
 """
@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import base64
-
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -17,7 +17,8 @@ from uuid import UUID
 
 import msgspec
 
-from trophenix_kernel.operations.call import Call, Caller, actor_of, job_of
+from trophenix_kernel.operations.call import Call, Caller, job_of
+from trophenix_kernel.operations.hooks import Hooks
 from trophenix_kernel.operations.registry import KERNEL, Bound, Registry
 from trophenix_kernel.storage.failures import AnsweredBefore
 from trophenix_kernel.storage.placement import Clusters
@@ -31,7 +32,6 @@ from trophenix_sdk.errors import (
     Conflict,
     NotFound,
     PermissionDenied,
-    TrophenixError,
     Unauthenticated,
 )
 from trophenix_sdk.events import EventType
@@ -40,10 +40,19 @@ from trophenix_sdk.operations import Empty
 
 IDEMPOTENCY_LIFETIME: Final = timedelta(hours=24)
 
-_STORED: Final = Query(
-    "select status, body from kernel.idempotency_keys where actor_id = :actor and key = :key", tuple
-)
 _USE_LIMIT: Final = Query("select kernel.use_limit(:name, :amount, :maximum)", int)
+
+
+class StoredAnswer(msgspec.Struct, frozen=True):
+    """What was answered to an earlier call with the same key."""
+
+    status: int
+    body: bytes
+
+
+_STORED: Final = Query(
+    "select status, body from kernel.idempotency_keys where actor_id = :actor and key = :key", StoredAnswer
+)
 
 
 class JobAccepted(msgspec.Struct, frozen=True):
@@ -112,6 +121,8 @@ class Pipeline:
         events: declared event types by plugin and name.
         limits: what each plan allows.
         services: what the kernel's own operations work with.
+        base_url: the platform's address, for links that leave it.
+        hooks: the plugins that may refuse what is allowed, and those told of changes.
     """
 
     def __init__(
@@ -123,6 +134,8 @@ class Pipeline:
         events: Mapping[tuple[str, str], EventType],
         limits: Limits,
         services: Any = None,
+        base_url: str = "",
+        hooks: Hooks | None = None,
     ) -> None:
         self.registry = registry
         self.clusters = clusters
@@ -130,6 +143,8 @@ class Pipeline:
         self.events = events
         self.limits = limits
         self.services = services
+        self._hooks = hooks
+        self.base_url = base_url.rstrip("/")
         self._encoder = msgspec.json.Encoder()
 
     # ── the decision ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -148,17 +163,25 @@ class Pipeline:
             return
         identity = caller.identity
         if identity is None:
-            raise Unauthenticated("This needs a signed-in person or an API key.", next_step="Send `Authorization: Bearer …`.")
+            raise Unauthenticated(
+                "This needs a signed-in person or an API key.",
+                next_step="Send `Authorization: Bearer …`.",
+            )
         if operation.scope == "platform":
             self._decide_platform(bound, caller)
             return
         entry = caller.entry
         if entry is None or not caller.rights.role:
             # The same answer for a tenant that does not exist and for one the caller is a stranger to.
-            raise NotFound("There is no such tenant for you.", code="tenant_not_found", next_step="Check the tenant's name and your key.")
+            raise NotFound(
+                "There is no such tenant for you.",
+                code="tenant_not_found",
+                next_step="Check the tenant's name and your key.",
+            )
         if entry.record.status not in ("active", "trial"):
             raise TenantUnavailable(
-                f"{entry.record.name} is {entry.record.status}.", next_step="Ask its owner, or the platform's support."
+                f"{entry.record.name} is {entry.record.status}.",
+                next_step="Ask its owner, or the platform's support.",
             )
         if bound.plugin_id != KERNEL:
             activation = caller.activated.get(bound.plugin_id)
@@ -191,9 +214,11 @@ class Pipeline:
             TrophenixError: the call was refused; nothing was written.
         """
         self.decide(bound, caller)
-        given = request.read_input()
-        if isinstance(given, Awaitable):
+        given: Any = request.read_input()
+        if inspect.isawaitable(given):
             given = await given
+        if self._hooks is not None and self._hooks.authorizers:
+            await self._hooks.authorize(bound, caller, str(getattr(given, "id", "")))
         if bound.reads:
             return await self._read(bound, caller, request, given)
         return await self._write(bound, caller, request, given)
@@ -203,7 +228,9 @@ class Pipeline:
         db = self._reader(bound, caller)
         call = Call(self, bound, caller, db, request.expected_version, request.report_progress)
         value = await (
-            operation.handler(call) if operation.input_type is Empty else operation.handler(call, given)
+            operation.handler(call)
+            if operation.input_type is Empty
+            else operation.handler(call, given)
         )
         return self._answer(bound, value)
 
@@ -211,7 +238,9 @@ class Pipeline:
         operation = bound.operation
         pool = self._pool(bound, caller)
         transaction = Transaction(pool, bound.role, _tenant_id(caller))
-        call = Call(self, bound, caller, transaction, request.expected_version, request.report_progress)
+        call = Call(
+            self, bound, caller, transaction, request.expected_version, request.report_progress
+        )
         actor = call.actor
         try:
             await transaction.begin(self._claims(bound, caller, request, actor.id))
@@ -221,16 +250,22 @@ class Pipeline:
             if operation.background and request.job is None:
                 job = job_of(bound, given, caller)
                 call.jobs.append(job)
-                answer = Answer(202, self._encoder.encode(accepted := JobAccepted(job["id"])), accepted)
+                answer = Answer(
+                    202, self._encoder.encode(accepted := JobAccepted(job["id"])), accepted
+                )
             else:
                 value = await (
-                    operation.handler(call) if operation.input_type is Empty else operation.handler(call, given)
+                    operation.handler(call)
+                    if operation.input_type is Empty
+                    else operation.handler(call, given)
                 )
                 answer = self._answer(bound, value)
             await transaction.finish(self._records(bound, caller, request, call, answer))
         except BaseException:
             await transaction.rollback()
             raise
+        for follow in call.after_commit:
+            await follow()
         return answer
 
     async def nested(self, outer: Call, name: str, given: msgspec.Struct | None) -> Any:
@@ -249,18 +284,21 @@ class Pipeline:
         if bound.reads and outer.bound.reads:
             inner = Call(self, bound, outer.caller, self._reader(bound, outer.caller), None, None)
             return await operation.handler(inner, *arguments)
-        if bound.stored_in_main != outer.bound.stored_in_main and self._pool(bound, outer.caller) is not self._pool(
-            outer.bound, outer.caller
-        ):
+        if bound.stored_in_main != outer.bound.stored_in_main and self._pool(
+            bound, outer.caller
+        ) is not self._pool(outer.bound, outer.caller):
             message = f"{name} keeps its rows in another cluster than {outer.bound.name}; one transaction cannot hold both"
             raise TypeError(message)
         transaction = outer.db
         assert isinstance(transaction, Transaction)  # noqa: S101 - writing calls hold one
         inner = Call(self, bound, outer.caller, transaction, None, outer.report_progress)
+        if operation.limit is not None and not bound.reads:
+            await self.use_limit(inner, f"{bound.plugin_id}:{operation.limit}", 1)
         async with transaction.as_role(bound.role):
             value = await operation.handler(inner, *arguments)
         outer.emitted.extend(inner.emitted)
         outer.jobs.extend(inner.jobs)
+        outer.after_commit.extend(inner.after_commit)
         return value
 
     async def use_limit(self, call: Call, name: str, amount: int) -> int:
@@ -332,14 +370,18 @@ class Pipeline:
                 "operation": bound.name,
                 "door": caller.door,
                 "target": call.audit_target,
-                "summary": call.audit_summary or bound.operation.title,
+                "summary": str(call.audit_summary or bound.operation.title),
                 "details": call.audit_details,
                 "request_id": caller.request_id,
             }
         }
         if request.job is not None:
             result = msgspec.Raw(answer.body) if answer.body else None
-            document["job"] = {"id": request.job.id, "attempt": request.job.attempt, "result": result}
+            document["job"] = {
+                "id": request.job.id,
+                "attempt": request.job.attempt,
+                "result": result,
+            }
         if call.emitted:
             document["events"] = call.emitted
         if call.jobs:
@@ -347,24 +389,29 @@ class Pipeline:
         if request.idempotency_key and caller.entry is not None:
             document["answer"] = {
                 "status": answer.status,
-                "body": "" if bound.operation.confidential else base64.b64encode(answer.body).decode(),
+                "body": ""
+                if bound.operation.confidential
+                else base64.b64encode(answer.body).decode(),
                 "actor_id": actor.id,
                 "key": request.idempotency_key,
             }
         return document
 
-    async def _stored(self, bound: Bound, caller: Caller, pool: Pool, actor: UUID, key: str) -> Answer:
-        stored = await Reader(pool, APP_ROLE, _tenant_id(caller)).first(_STORED, actor=actor, key=key)
+    async def _stored(
+        self, bound: Bound, caller: Caller, pool: Pool, actor: UUID, key: str
+    ) -> Answer:
+        stored = await Reader(pool, APP_ROLE, _tenant_id(caller)).first(
+            _STORED, actor=actor, key=key
+        )
         if stored is None:
             raise NotFound
-        status, body = stored
         if bound.operation.confidential:
             raise Conflict(
                 "This call was answered before; its answer was secret and is not kept.",
                 next_step="Use a new key for a new call.",
                 code="answer_not_kept",
             )
-        return Answer(status, body, None, replayed=True)
+        return Answer(stored.status, stored.body, None, replayed=True)
 
 
 def _tenant_id(caller: Caller) -> UUID:
@@ -377,4 +424,3 @@ def _text(value: str) -> str:
 
 
 _NIL: Final = UUID(int=0)
-

@@ -148,7 +148,11 @@ class Registry:
         bound = node.methods.get(method)
         if bound is None:
             return None, {}, frozenset(node.methods)
-        return bound, dict(zip(node.names[method], values, strict=True)) if values else {}, frozenset()
+        return (
+            bound,
+            dict(zip(node.names[method], values, strict=True)) if values else {},
+            frozenset(),
+        )
 
     def _taken(self, one: Bound) -> Bound | None:
         route = one.operation.http

@@ -72,6 +72,7 @@ from trophenix_kernel.panels.views import (
     Toast,
     Usage,
     View,
+    WelcomePage,
     WidgetCard,
 )
 from trophenix_sdk.paging import Page
@@ -128,6 +129,7 @@ __all__ = [
     "Toast",
     "Usage",
     "View",
+    "WelcomePage",
     "WidgetCard",
     "arrange",
     "bind",

@@ -6,7 +6,7 @@ import datetime as dt
 import enum
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from trophenix_kernel.panels.language import Language
 from trophenix_kernel.panels.views import Cell
@@ -25,8 +25,19 @@ def pick(item: object, path: str) -> Any:
     for part in path.split("."):
         if found is None:
             return None
-        found = found.get(part) if isinstance(found, Mapping) else getattr(found, part, None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return found.value if isinstance(found, enum.Enum) else found
+        if isinstance(found, Mapping):
+            found = cast("Mapping[str, Any]", found).get(part)
+        else:
+            found = getattr(found, part, None)
+    value: Any = found.value if isinstance(found, enum.Enum) else found
+    return value
+
+
+def parts(value: object) -> tuple[Any, ...] | None:
+    """The members of a list, tuple or set; ``None`` for anything else."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return tuple(cast("Iterable[Any]", value))
+    return None
 
 
 def spell(key: str) -> str:
@@ -65,7 +76,7 @@ def cell(
     value = pick(item, col.key)
     label = col.label or spell(col.key)
     numeric = col.kind in NUMERIC
-    if value is None or value == "" or value == () or value == []:
+    if value is None or value == "" or parts(value) == ():
         return Cell(
             key=col.key,
             label=label,
@@ -92,10 +103,8 @@ def cell(
     elif kind == "yesno":
         text = language.message("Yes") if value else language.message("No")
     elif kind == "tags":
-        shown: Iterable[Any] = (
-            value if isinstance(value, list | tuple | set | frozenset) else (value,)
-        )  # pyright: ignore[reportUnknownVariableType]
-        tags = tuple(label_of(part, col.labels, domain, language) for part in shown)
+        shown = parts(value) or (value,)
+        tags = tuple(label_of(one, col.labels, domain, language) for one in shown)
         text = ", ".join(tags)
     elif kind == "progress":
         text, whole, part = _progress(value, pick(item, col.of) if col.of else None, language)
@@ -140,8 +149,8 @@ def _plain(value: Any, language: Language) -> str:
         return language.date(value)
     if isinstance(value, int | float | Decimal):
         return language.number(value)
-    if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(_plain(part, language) for part in value)  # pyright: ignore[reportUnknownVariableType]
+    if (many := parts(value)) is not None:
+        return ", ".join(_plain(one, language) for one in many)
     return str(value)
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import msgspec
 
 from trophenix_kernel.panels import charts, forms
 from trophenix_kernel.panels.cells import NUMERIC, cell, label_of, pick, spell
+from trophenix_kernel.panels.cells import parts as many
 from trophenix_kernel.panels.language import Language
 from trophenix_kernel.panels.views import (
     Button,
@@ -156,7 +157,7 @@ def list_page(
         error: shown in place of the rows.
         extra: further buttons, such as Import.
     """
-    language, can = place.language, place.can
+    can = place.can
     items = page.data if page is not None else []
     reads = bool(panel.read) and can(panel.read)
     rows = tuple(_row(panel, item, place, link=reads) for item in items)
@@ -441,14 +442,14 @@ def pack(spans: Sequence[int], width: int = 3) -> list[tuple[int, int]]:
     while waiting:
         room = width
         while room:
-            fit = next((at for at, (_index, span) in enumerate(waiting) if span <= room), None)
+            fit = next((card for card in waiting if card[1] <= room), None)
             if fit is None:
-                index, span = placed[-1]
-                placed[-1] = (index, span + room)
+                last = placed.pop()
+                placed.append((last[0], last[1] + room))
                 break
-            index, span = waiting.pop(fit)
-            placed.append((index, span))
-            room -= span
+            waiting.remove(fit)
+            placed.append(fit)
+            room -= fit[1]
     return placed
 
 
@@ -497,8 +498,7 @@ def _address_parts(query: ListQuery, **more: Any) -> list[tuple[str, str]]:
     parts = [("q", query.q), ("sort", query.sort), *query.filters.items()]
     for name, value in more.items():
         if isinstance(value, tuple):
-            values: tuple[str, ...] = value
-            parts += [(name, one) for one in values]
+            parts += [(name, str(one)) for one in cast("tuple[object, ...]", value)]
         elif value not in ("", 1):
             parts.append((name, str(value)))
     return [(name, value) for name, value in parts if value]
@@ -707,12 +707,13 @@ def _col_of(name: str, known: Mapping[str, Col], panel: Panel, item: object) -> 
         kind = "datetime"
     elif isinstance(value, dt.date):
         kind = "date"
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif many(value) is not None:
         kind = "tags"
     elif face is not None and face.widget == "email":
         kind = "email"
-    labels = face.labels if face else {}
-    return Col(name, face.label if face else "", kind=kind, labels=labels)
+    if face is None:
+        return Col(name, kind=kind)
+    return Col(name, face.label, kind=kind, labels=face.labels)
 
 
 def _related_table(related: Related, page: Page[Any] | None, place: Place) -> Table:

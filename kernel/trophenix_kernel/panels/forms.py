@@ -15,13 +15,13 @@ import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Literal, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from trophenix_kernel.panels.cells import label_of, pick, spell
+from trophenix_kernel.panels.cells import label_of, parts, pick, spell
 from trophenix_kernel.panels.language import Language
 from trophenix_kernel.panels.views import FormField, FormSection, Option
 from trophenix_sdk.errors import FieldProblem
@@ -63,6 +63,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     default: Any = None
     least: float | None = None
     most: float | None = None
+    above: float | None = None
+    below: float | None = None
     shortest: int | None = None
     longest: int | None = None
     pattern: str = ""
@@ -193,6 +195,8 @@ _SAID: Mapping[str, LazyText] = {
     "missing": _("This field is required."),
     "too_small": _("Enter a number of at least %(limit)s."),
     "too_large": _("Enter a number of at most %(limit)s."),
+    "not_above": _("Enter a number above %(limit)s."),
+    "not_below": _("Enter a number below %(limit)s."),
     "too_short": _("Use at least %(limit)s characters."),
     "too_long": _("Use at most %(limit)s characters."),
     "bad_format": _("This does not have the expected format."),
@@ -209,6 +213,8 @@ _SAID: Mapping[str, LazyText] = {
 _LIMIT_OF: Mapping[str, str] = {
     "too_small": "min",
     "too_large": "max",
+    "not_above": "min",
+    "not_below": "max",
     "too_short": "minlength",
     "too_long": "maxlength",
 }
@@ -233,7 +239,7 @@ def explain(problem: FieldProblem, field: FormField | None, language: Language) 
 
 
 def _rules_of(name: str, hint: Any, field: msgspec.structs.FieldInfo) -> list[Rule]:
-    parts, meta, nullable, omittable = _open(hint)
+    kinds, meta, nullable, omittable = _open(hint)
     default: Any = None
     if field.default is not msgspec.NODEFAULT:
         default = field.default
@@ -241,21 +247,23 @@ def _rules_of(name: str, hint: Any, field: msgspec.structs.FieldInfo) -> list[Ru
         default = field.default_factory()
     if default is UNSET:
         default = None
-    base = {
+    base: dict[str, Any] = {
         "name": name,
         "required": field.required and not nullable and not omittable,
         "nullable": nullable,
         "omittable": omittable,
         "default": default,
-        "least": _first(meta.ge, meta.gt),
-        "most": _first(meta.le, meta.lt),
+        "least": meta.ge,
+        "most": meta.le,
+        "above": meta.gt,
+        "below": meta.lt,
         "shortest": meta.min_length,
         "longest": meta.max_length,
         "pattern": meta.pattern or "",
     }
-    if len(parts) != 1:
+    if len(kinds) != 1:
         return [Rule(shape="other", type=hint, **base)]
-    inner = parts[0]
+    inner = kinds[0]
     if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and inner is not Upload:
         return list(rules(inner, prefix=name + "."))
     many = False
@@ -263,10 +271,10 @@ def _rules_of(name: str, hint: Any, field: msgspec.structs.FieldInfo) -> list[Ru
         members = [part for part in get_args(inner) if part is not Ellipsis]
         if len(members) != 1:
             return [Rule(shape="other", type=hint, **base)]
-        parts, member_meta, _nullable, _omittable = _open(members[0])
-        if len(parts) != 1:
+        kinds, member_meta, _nullable, _omittable = _open(members[0])
+        if len(kinds) != 1:
             return [Rule(shape="other", type=hint, **base)]
-        inner, many = parts[0], True
+        inner, many = kinds[0], True
         base |= {"shortest": member_meta.min_length, "longest": member_meta.max_length}
     shape, choices = _shape(inner)
     return [Rule(shape=shape, type=inner, many=many, choices=choices, **base)]
@@ -320,10 +328,6 @@ def _shape(kind: Any) -> tuple[Any, tuple[str, ...]]:
         if issubclass(kind, known):
             return shape, ()
     return "text", ()
-
-
-def _first(*values: float | None) -> float | None:
-    return next((value for value in values if value is not None), None)
 
 
 # --- showing --------------------------------------------------------------------------------------
@@ -384,7 +388,9 @@ def _question(
     if rule.shape in ("integer", "decimal") and not rule.many:
         attributes.append(("inputmode", "numeric" if rule.shape == "integer" else "decimal"))
         attributes.append(("step", "1" if rule.shape == "integer" else "any"))
-        for name, limit in (("min", rule.least), ("max", rule.most)):
+        lowest = rule.least if rule.least is not None else rule.above
+        highest = rule.most if rule.most is not None else rule.below
+        for name, limit in (("min", lowest), ("max", highest)):
             if limit is not None:
                 attributes.append((name, f"{limit:g}" if limit < 1e6 else str(int(limit))))
     for name, length in (("minlength", rule.shortest), ("maxlength", rule.longest)):
@@ -422,8 +428,7 @@ def _typed(value: Any, language: Language) -> tuple[str, ...]:
         return (language.local(value).strftime("%Y-%m-%dT%H:%M"),)
     if isinstance(value, dt.date | dt.time):
         return (value.isoformat(),)
-    if isinstance(value, list | tuple | set | frozenset):
-        many = cast("Iterable[Any]", value)
+    if (many := parts(value)) is not None:
         return tuple(one for part in many for one in _typed(part, language))
     if isinstance(value, float) and value.is_integer():
         return (str(int(value)),)
@@ -495,6 +500,10 @@ def _read_number(rule: Rule, text: str) -> tuple[Any, FieldProblem | None]:
         return UNSET, _fault(rule, "too_small", f"{value} is less than {rule.least:g}")
     if rule.most is not None and value > rule.most:
         return UNSET, _fault(rule, "too_large", f"{value} is more than {rule.most:g}")
+    if rule.above is not None and value <= rule.above:
+        return UNSET, _fault(rule, "not_above", f"{value} is not above {rule.above:g}")
+    if rule.below is not None and value >= rule.below:
+        return UNSET, _fault(rule, "not_below", f"{value} is not below {rule.below:g}")
     return value, None
 
 

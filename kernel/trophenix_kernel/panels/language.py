@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
@@ -88,9 +88,7 @@ class Language:
         zone: instants are shown in it.
     """
 
-    def __init__(
-        self, code: str, catalogues: Catalogues, zone: dt.tzinfo = dt.UTC
-    ) -> None:
+    def __init__(self, code: str, catalogues: Catalogues, zone: dt.tzinfo = dt.UTC) -> None:
         self.locale = _locale(code)
         self.code = str(self.locale).replace("_", "-")
         self.zone = zone
@@ -234,7 +232,7 @@ _spoken: ContextVar[Language] = ContextVar("spoken")
 
 
 @contextmanager
-def speaking(language: Language) -> Iterator[None]:
+def speaking(language: Language) -> Generator[None]:
     """Templates drawn inside are in *language*."""
     token = _spoken.set(language)
     try:

@@ -103,24 +103,23 @@ def build_environment(
         finalize=_finalize,
         extensions=["jinja2.ext.do"],
     )
-    jinja.globals.update(
-        {
-            "_": _translate,
-            "ngettext": _count,
-            "icon": icons.draw,
-            "asset": assets.href,
-            "number": lambda value: spoken().number(value),
-            "percent": lambda value: spoken().percent(value),
-            "day": lambda value: spoken().date(value),
-            "instant": lambda value: spoken().instant(value),
-            "ago": lambda value, now: spoken().ago(value, now),
-            "direction": lambda: spoken().direction,
-            "initials": initials,
-            "hue": hue,
-            "htmx_config": _HTMX,
-        }
-    )
-    jinja.filters["text"] = lambda value: spoken().text(value)
+    offered: dict[str, Any] = {
+        "_": _translate,
+        "ngettext": _count,
+        "icon": icons.draw,
+        "asset": assets.href,
+        "number": _number,
+        "percent": _percent,
+        "day": _day,
+        "instant": _instant,
+        "ago": _ago,
+        "direction": _direction,
+        "initials": initials,
+        "hue": hue,
+        "htmx_config": _HTMX,
+    }
+    jinja.globals.update(offered)
+    jinja.filters["text"] = _text
     return Environment(jinja, catalogues, assets, icons)
 
 
@@ -201,6 +200,34 @@ def _translate(message: str, **values: Any) -> str:
 def _count(one: str, many: str, count: int, **values: Any) -> str:
     language = spoken()
     return language.plural(one, many, count) % {"n": language.number(count), **values}
+
+
+def _text(message: str) -> str:
+    return spoken().text(message)
+
+
+def _number(value: float) -> str:
+    return spoken().number(value)
+
+
+def _percent(ratio: float) -> str:
+    return spoken().percent(ratio)
+
+
+def _day(value: dt.date) -> str:
+    return spoken().date(value)
+
+
+def _instant(value: dt.datetime) -> str:
+    return spoken().instant(value)
+
+
+def _ago(value: dt.datetime, now: dt.datetime) -> str:
+    return spoken().ago(value, now)
+
+
+def _direction() -> str:
+    return spoken().direction
 
 
 def _template_of(view: View) -> str:

@@ -580,7 +580,7 @@ class Member(Struct, frozen=True, kw_only=True):
 
 
 class MembersPage(View, frozen=True, kw_only=True):
-    """Who belongs to the tenant, and the form to invite one more."""
+    """Who belongs to the tenant, and the form to invite one more. ``link`` is given exactly once, in the answer to inviting."""
 
     template: ClassVar[str] = "kernel/members.html"
     members: tuple[Member, ...] = ()
@@ -588,6 +588,8 @@ class MembersPage(View, frozen=True, kw_only=True):
     fields: tuple[FormField, ...] = ()
     errors: tuple[Text, ...] = ()
     pager: Pager | None = None
+    link: str = ""
+    link_name: str = ""
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
@@ -629,6 +631,16 @@ class SignInPage(View, frozen=True, kw_only=True):
     error: Text = ""
     note: Text = ""
     forgot_href: str = ""
+
+
+class WelcomePage(View, frozen=True, kw_only=True):
+    """An invited person sets a first password."""
+
+    template: ClassVar[str] = "kernel/welcome.html"
+    action: str
+    email: str
+    minimum: int
+    error: Text = ""
 
 
 class TenantsPage(View, frozen=True, kw_only=True):

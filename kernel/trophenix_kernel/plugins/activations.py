@@ -58,6 +58,7 @@ SET_SETTINGS: Final = Query(
 )
 
 Activated = Mapping[str, Activation]
+NOTHING_ACTIVATED: Final[Activated] = {}
 
 
 class Activations:

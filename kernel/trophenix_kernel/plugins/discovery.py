@@ -11,7 +11,7 @@ import importlib.util
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -58,32 +58,49 @@ def installed_plugins(
 ) -> tuple[Installed, ...]:
     """Every entry point of *group*, ordered by distribution and name.
 
-    A distribution that hides another of the same name further down the path counts alone, as it does for imports. Metadata that cannot
-    be read never stops the scan; such a distribution is not a plugin.
+    A distribution that hides another of the same name further down the path counts alone, as it does for imports. A stranger whose
+    metadata cannot be read never stops the scan.
 
     Args:
         path: where to look instead of ``sys.path``.
     """
-    seen: set[str] = set()
     found: list[Installed] = []
-    distributions = (
-        importlib_metadata.distributions()
-        if path is None
-        else importlib_metadata.distributions(path=list(path))
-    )
-    for distribution in distributions:
+    for distribution in _distributions(path):
         try:
             points = [point for point in distribution.entry_points if point.group == group]
-            name = str(distribution.metadata["Name"] or "")
-            key = canonicalize_name(name)
-            if not name or key in seen:
-                continue
-            seen.add(key)
-            version = str(distribution.version) if points else ""
         except Exception:  # noqa: BLE001, S112 - foreign metadata fails in any way; what it cannot say it does not offer
             continue
-        found += [Installed(name, version, point.name, point.value) for point in points]
+        # Names and versions are in a second file: reading it for every distribution would triple the cost of the scan.
+        if points:
+            name, version = _identity(distribution)
+            if not _is_hidden(distribution, name, version, path):
+                found += [Installed(name, version, point.name, point.value) for point in points]
     return tuple(sorted(found, key=lambda one: (canonicalize_name(one.distribution), one.name)))
+
+
+def _distributions(
+    path: Sequence[str] | None, name: str | None = None
+) -> Iterable[importlib_metadata.Distribution]:
+    where: dict[str, Any] = {} if path is None else {"path": list(path)}
+    return importlib_metadata.distributions(name=name, **where)
+
+
+def _identity(distribution: importlib_metadata.Distribution) -> tuple[str, str]:
+    """Name and version; words that fit no manifest when the metadata does not say them, so that the plugin is shown as refused."""
+    try:
+        return str(distribution.metadata["Name"]), str(distribution.version)
+    except Exception:  # noqa: BLE001
+        return "unnamed distribution", "unknown version"
+
+
+def _is_hidden(
+    distribution: importlib_metadata.Distribution,
+    name: str,
+    version: str,
+    path: Sequence[str] | None,
+) -> bool:
+    first = next(iter(_distributions(path, name)), distribution)
+    return (first.locate_file(""), _identity(first)[1]) != (distribution.locate_file(""), version)
 
 
 def discover(

@@ -82,3 +82,13 @@ class HookVetoed(Unavailable):
 
 Report = Callable[[HookFailure], None]
 """Told of every failure, at once; must not raise."""
+
+
+def shown(error: BaseException) -> str:
+    """The error in one line, whatever its own ``__str__`` does."""
+    try:
+        if isinstance(error, SystemExit):
+            return f"sys.exit({error.code!r})"
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - a plugin's class; it may not even be printable
+        return f"{type(error).__name__} (its text cannot be shown)"

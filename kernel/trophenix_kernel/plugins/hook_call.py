@@ -25,6 +25,7 @@ from trophenix_kernel.plugins.failures import (
     HookFailure,
     HookVetoed,
     Report,
+    shown,
 )
 from trophenix_sdk.errors import TrophenixError
 from trophenix_sdk.hooks import Hook, HookKind, OnError
@@ -199,10 +200,10 @@ class HookCall:
             implementation = self._current
             plugin = implementation.plugin
             breaker = self._breakers.get(plugin) if self._breakers else None
+            lent = ctx if around.lend is None else around.lend(plugin, ctx)
             if not around.breakers.lets_through(breaker):
                 self._shut_out(implementation)
                 continue
-            lent = ctx if around.lend is None else around.lend(plugin, ctx)
             failures = len(self._failures or ())
             started = around.clock() - self._away
             try:
@@ -407,9 +408,9 @@ class HookCall:
         if isinstance(error, asyncio.CancelledError):
             kind, found = FailureKind.CANCELLED, "a cancellation nobody asked for"
         elif isinstance(error, SystemExit):
-            kind, found = FailureKind.EXITED, f"sys.exit({error.code!r})"
+            kind, found = FailureKind.EXITED, shown(error)
         else:
-            kind, found = FailureKind.RAISED, f"{type(error).__name__}: {error}"
+            kind, found = FailureKind.RAISED, shown(error)
         self._fail(
             implementation,
             kind,
@@ -556,22 +557,18 @@ class HookCall:
 
 def _wrong_type(answer: object, hook: Hook) -> str:
     """What is wrong with the answer's type; ``""`` when nothing is."""
-    if not isinstance(answer, hook.returns):
-        return f"a {type(answer).__qualname__}"
-    if hook.items is None:
-        return ""
+    kind = type(answer).__qualname__
     try:
-        # A list of the plugin's own making may raise anything while it is walked.
-        return next(
-            (
-                f"a {type(answer).__qualname__} with a {type(item).__qualname__}"
-                for item in cast("list[object]", answer)
-                if not isinstance(item, hook.items)
-            ),
-            "",
-        )
+        # An object of the plugin's own making may raise anything while it is looked at.
+        if not isinstance(answer, hook.returns):
+            return f"a {kind}"
+        if hook.items is not None:
+            for item in cast("list[object]", answer):
+                if not isinstance(item, hook.items):
+                    return f"a {kind} with a {type(item).__qualname__}"
     except Exception as error:  # noqa: BLE001
-        return f"a {type(answer).__qualname__} that raises {type(error).__name__}"
+        return f"a {kind} that raises {type(error).__name__}"
+    return ""
 
 
 def _close(steps: Coroutine[Any, Any, None]) -> None:

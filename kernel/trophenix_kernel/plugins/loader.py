@@ -36,6 +36,7 @@ from trophenix_kernel.plugins.contract import (
     violation,
 )
 from trophenix_kernel.plugins.discovery import discover
+from trophenix_kernel.plugins.failures import shown
 from trophenix_kernel.plugins.imports import (
     KERNEL_PACKAGES,
     ForbiddenImport,
@@ -364,16 +365,16 @@ def _import_failure(record: PluginRecord, error: BaseException, limit_ms: int) -
     text = "".join(traceback.format_exception(error))
     if isinstance(error, SystemExit):
         found, step = (
-            f"sys.exit({error.code!r})",
+            shown(error),
             "Raise an exception, or better do nothing at import.",
         )
     elif isinstance(error, SyntaxError):
-        found, step = f"SyntaxError: {error}", "Correct the line, or build for the Python in use."
+        found, step = shown(error), "Correct the line, or build for the Python in use."
     elif isinstance(error, ModuleNotFoundError):
         found = f"no module {error.name!r}"
         step = f"Add its distribution to the dependencies of {record.distribution} and install it again."
     else:
-        found, step = f"{type(error).__name__}: {error}", "Correct the code the traceback ends in."
+        found, step = shown(error), "Correct the code the traceback ends in."
     return problem(
         record,
         "import_failed",
@@ -417,7 +418,7 @@ def _registration_failure(
         state=PluginState.CONTRACT_VIOLATION,
         found=f"no end of registering after {limit_ms} ms"
         if overrun
-        else f"{type(error).__name__}: {error} while it registered",
+        else f"{shown(error)} while it registered",
         expected="collect hooks that only return what was declared",
         next_step="Correct the code the traceback ends in.",
         where=_last_line(error, record.package_path),

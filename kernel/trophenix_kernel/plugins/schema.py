@@ -16,7 +16,9 @@ def history_of(record: PluginRecord) -> History | None:
     manifest = record.manifest
     if manifest is None or manifest.data.migrations is None:
         return None
-    return History(manifest.id, manifest.schema_name, Path(record.package_path) / manifest.data.migrations)
+    return History(
+        manifest.id, manifest.schema_name, Path(record.package_path) / manifest.data.migrations
+    )
 
 
 def histories(catalogue: PluginCatalogue) -> list[History]:
@@ -72,7 +74,9 @@ async def _check(
                 next_step="Run `trophenix migrate`.",
             )
             return catalogue.advance(record.key, PluginState.MIGRATION_PENDING, pending)
-        open_tables = [gap for gap in gaps.get(cluster, ()) if gap.table.startswith(f"{history.schema}.")]
+        open_tables = [
+            gap for gap in gaps.get(cluster, ()) if gap.table.startswith(f"{history.schema}.")
+        ]
         if open_tables:
             refused = problem(
                 record,
@@ -84,5 +88,3 @@ async def _check(
             )
             return catalogue.fail(record.key, refused)
     return catalogue
-
-

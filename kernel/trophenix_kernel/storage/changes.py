@@ -121,7 +121,13 @@ class Cache(Generic[K, V]):
 
     def __init__(self, load: Callable[[K], Awaitable[V]], *, capacity: int) -> None:
         self._load = load
-        self.name = getattr(load, "__qualname__", "cache").lower().replace("._load", ".").replace("._", ".").strip(".")
+        self.name = (
+            getattr(load, "__qualname__", "cache")
+            .lower()
+            .replace("._load", ".")
+            .replace("._", ".")
+            .strip(".")
+        )
         self._capacity = capacity
         self._kept: OrderedDict[K, V] = OrderedDict()
         self._epoch = 0

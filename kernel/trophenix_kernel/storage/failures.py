@@ -17,7 +17,7 @@ from trophenix_sdk.errors import (
 )
 
 
-class AnsweredBefore(Exception):  # noqa: N818 - not an error: the stored answer is to be given again
+class AnsweredBefore(Exception):
     """The idempotency key belongs to a call that was already answered."""
 
 
@@ -34,22 +34,28 @@ def translate(error: BaseException) -> BaseException:
     return error
 
 
-def _translate_refusal(error: asyncpg.PostgresError) -> BaseException:  # noqa: PLR0911 - one line a case
+def _translate_refusal(error: asyncpg.PostgresError) -> BaseException:
     state = error.sqlstate or ""
     constraint = getattr(error, "constraint_name", None) or ""
     match state:
         case "23505":
             return Conflict("Something with the same key exists already.", code=constraint or None)
         case "23503":
-            return Conflict("It refers to something that does not exist, or is still referred to.", code=constraint or None)
+            return Conflict(
+                "It refers to something that does not exist, or is still referred to.",
+                code=constraint or None,
+            )
         case "23514" | "23P01":
             return Conflict("A rule of the data refuses this.", code=constraint or None)
-        case "23502" | "22001" | "22003" | "22007" | "22008" | "22P02" | "22021":
+        # 22000 is the driver's: a value that its column's type cannot hold never leaves this process.
+        case "23502" | "22000" | "22001" | "22003" | "22007" | "22008" | "22P02" | "22021" | "22P05":
             field = getattr(error, "column_name", None) or ""
             problem = FieldProblem(f"/{field}" if field else "", "not_storable", error.args[0])
             return Invalid("A value cannot be stored.", problems=(problem,))
         case "42501":
-            return PermissionDenied("The database refuses this to the module that asked.", code="database_refused")
+            return PermissionDenied(
+                "The database refuses this to the module that asked.", code="database_refused"
+            )
         case "40001" | "40P01" | "55P03":
             return Conflict(
                 "Somebody else is changing the same thing.", next_step="Try again.", code="busy"
@@ -67,9 +73,13 @@ def _translate_refusal(error: asyncpg.PostgresError) -> BaseException:  # noqa: 
         case "TX004":
             return Conflict("A tenant keeps its place in the tree.", code="tenant_keeps_its_place")
         case "TX005":
-            return Conflict("The job was cancelled, or another worker took it over.", code="job_ended")
+            return Conflict(
+                "The job was cancelled, or another worker took it over.", code="job_ended"
+            )
         case "57014":
-            return Unavailable("This took too long and was stopped.", next_step="Ask for less at once.")
+            return Unavailable(
+                "This took too long and was stopped.", next_step="Ask for less at once."
+            )
         case "57P01" | "57P02" | "57P03" | "53300" | "08006" | "08001" | "08003":
             return Unavailable(
                 "The database does not answer.",

@@ -31,7 +31,11 @@ class NoWayIn(TrophenixError):
 
 
 async def set_up(
-    dsn: str, histories: Iterable[History], *, secret: bytes | None = None, report: Callable[[str], None] = lambda _line: None
+    dsn: str,
+    histories: Iterable[History],
+    *,
+    secret: bytes | None = None,
+    report: Callable[[str], None] = lambda _line: None,
 ) -> tuple[bytes, list[Step]]:
     """Roles, schemas and tables exist and are current afterwards; safe to repeat.
 
@@ -55,7 +59,10 @@ async def set_up(
         report("roles are in place")
         steps = await upgrade(dsn, [KERNEL])
         if steps[0].error:
-            raise NotSetUp(f"The kernel's tables could not be made: {steps[0].error}", next_step="Mend the cause and migrate again.")
+            raise NotSetUp(
+                f"The kernel's tables could not be made: {steps[0].error}",
+                next_step="Mend the cause and migrate again.",
+            )
         _say(report, steps[0])
         await connection.execute(
             "insert into kernel.installation (name, value) values ('secret', $1)"
@@ -89,7 +96,9 @@ async def application_dsn(dsn: str, secret: bytes | None = None) -> str:
         try:
             connection = await asyncpg.connect(dsn)
         except asyncpg.InvalidCatalogNameError as error:
-            raise NotSetUp(str(error), next_step="Create the database, then run `trophenix migrate`.") from error
+            raise NotSetUp(
+                str(error), next_step="Create the database, then run `trophenix migrate`."
+            ) from error
         try:
             secret = await _kept_secret(connection)
         except asyncpg.InsufficientPrivilegeError as error:
@@ -100,7 +109,9 @@ async def application_dsn(dsn: str, secret: bytes | None = None) -> str:
         finally:
             await connection.close()
     if secret is None:
-        raise NotSetUp("The database holds no installation.", next_step="Run `trophenix migrate` first.")
+        raise NotSetUp(
+            "The database holds no installation.", next_step="Run `trophenix migrate` first."
+        )
     host = parts.netloc.rpartition("@")[2]
     netloc = f"{roles.APP}:{quote(roles.app_password(secret))}@{host}"
     return urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))

@@ -20,6 +20,7 @@ import msgspec
 from trophenix_kernel.storage.failures import translate
 from trophenix_sdk.errors import Unavailable
 
+RECOVERY_SECONDS: Final = 5.0
 ROLE_PATTERN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 
 
@@ -29,24 +30,34 @@ class Lease:
     Attributes:
         connection: the asyncpg connection.
         role: the role its session is in.
+        abandoned: whether somebody stopped waiting for an answer: what the server made of the statement is not known.
     """
 
-    __slots__ = ("connection", "role", "trips")
+    __slots__ = ("abandoned", "connection", "role", "trips")
 
     def __init__(self, connection: Any, role: str) -> None:
         self.connection = connection
         self.role = role
         self.trips = 0
+        self.abandoned = False
 
     async def message(self, text: str) -> None:
         """Send SQL text in one message, results thrown away: one round trip for any number of statements."""
         self.trips += 1
-        await self.connection.execute(text)
+        try:
+            await self.connection.execute(text)
+        except asyncio.CancelledError:
+            self.abandoned = True
+            raise
 
     async def fetch(self, text: str, arguments: list[Any]) -> list[Any]:
         """Run one prepared statement: one round trip when the connection has run it before."""
         self.trips += 1
-        return await self.connection.fetch(text, *arguments)
+        try:
+            return await self.connection.fetch(text, *arguments)
+        except asyncio.CancelledError:
+            self.abandoned = True
+            raise
 
 
 class Pool:
@@ -76,6 +87,7 @@ class Pool:
         self._idle_by_role: dict[str, list[Lease]] = {}
         self._count = 0
         self._waiting: deque[asyncio.Future[Lease | None]] = deque()
+        self._recovering: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -109,9 +121,9 @@ class Pool:
         return await self._acquire_slowly(role)
 
     async def _acquire_slowly(self, role: str) -> Lease:
-        if self._closed:
-            raise Unavailable("The server is shutting down.")
         while True:
+            if self._closed:
+                raise Unavailable("The server is shutting down.")
             if self._count < self.size:
                 return await self._open(role)
             if self._idle:
@@ -131,6 +143,11 @@ class Pool:
         """Give a connection back; one that is still inside a transaction is thrown away."""
         self.trips += lease.trips
         lease.trips = 0
+        if lease.abandoned and not lease.connection.is_closed() and not self._closed:
+            task = asyncio.create_task(self._recover(lease), name="recover connection")
+            self._recovering.add(task)
+            task.add_done_callback(self._recovering.discard)
+            return
         if lease.connection.is_closed() or lease.connection.is_in_transaction() or self._closed:
             lease.connection.terminate()
             self._count -= 1
@@ -143,12 +160,14 @@ class Pool:
     async def close(self) -> None:
         """Close all connections; those lent out close when they come back."""
         self._closed = True
-        while self._waiting:
-            self._wake(None)
+        while self._wake(None):
+            pass
+        for task in self._recovering:
+            task.cancel()
         while self._idle:
             lease = self._pop_oldest()
             self._count -= 1
-            with contextlib.suppress(OSError, asyncpg.PostgresError, TimeoutError):
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 await lease.connection.close(timeout=2)
 
     def _pop_oldest(self) -> Lease:
@@ -164,28 +183,48 @@ class Pool:
                 return True
         return False
 
+    async def _recover(self, lease: Lease) -> None:
+        """Lend the connection again once the server has stopped what was abandoned; until then it counts as lent."""
+        try:
+            async with asyncio.timeout(RECOVERY_SECONDS):
+                # asyncpg asks the server to cancel and sends this only when it has. The abandoned statement may have been the one that
+                # opens a transaction, so there is always something to undo.
+                await lease.connection.execute("rollback")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            lease.connection.terminate()
+        except asyncio.CancelledError:
+            lease.connection.terminate()
+            raise
+        finally:
+            lease.abandoned = False
+            self.release(lease)
+
     async def _wait(self) -> Lease | None:
         waiter: asyncio.Future[Lease | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
             async with asyncio.timeout(self.wait_seconds):
                 return await waiter
-        except TimeoutError as error:
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if waiter.done() and not waiter.cancelled():
+                # It came in the same instant; the next in the queue gets it.
+                lease = waiter.result()
+                if lease is not None:
+                    self.release(lease)
+                else:
+                    self._wake(None)
+            if isinstance(error, asyncio.CancelledError):
+                raise
             raise Unavailable(
                 f"No database connection became free within {self.wait_seconds:g} s.",
                 next_step="Try again in a moment.",
                 headers=(("Retry-After", "1"),),
             ) from error
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                lease = waiter.result()
-                if lease is not None:
-                    self.release(lease)
-            raise
 
     async def _open(self, role: str) -> Lease:
         _check_role(role)
         self._count += 1
+        connection: Any = None
         try:
             connection = await asyncpg.connect(
                 self.dsn,
@@ -209,7 +248,9 @@ class Pool:
         except BaseException as error:
             self._count -= 1
             self._wake(None)
-            if isinstance(error, (OSError, asyncpg.PostgresError, TimeoutError)):
+            if connection is not None:
+                connection.terminate()
+            if isinstance(error, Exception):
                 raise translate(error) from error
             raise
         return Lease(connection, role)
@@ -218,10 +259,10 @@ class Pool:
         _check_role(role)
         try:
             await lease.message(f"set role {role}")
-        except BaseException:
+        except BaseException as error:
             lease.connection.terminate()
             self.release(lease)
-            raise
+            raise translate(error) from error
         lease.role = role
 
 

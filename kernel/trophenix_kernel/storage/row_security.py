@@ -14,7 +14,9 @@ class Gap(msgspec.Struct, frozen=True):
     fault: str
 
 
-_EXPECTED: Final = "(tenant_id = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)"
+_EXPECTED: Final = (
+    "(tenant_id = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)"
+)
 
 _SURVEY: Final = """
 select n.nspname || '.' || c.relname as "table", c.relrowsecurity as enabled, c.relforcerowsecurity as forced,

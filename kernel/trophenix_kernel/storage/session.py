@@ -7,7 +7,7 @@ ended by one message that also writes the audit entry, the outbox and the answer
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -47,7 +47,7 @@ class Reader:
 
     def __init__(self, pool: Pool, role: str, tenant: UUID) -> None:
         self._pool = pool
-        self._role = role
+        self._role: str = role
         self._tenant = str(tenant)
 
     async def all(self, query: Query[T], /, **params: Any) -> list[T]:
@@ -80,7 +80,9 @@ class Reader:
         message = f"a reading operation cannot change data; declare effect='write' to run {query!r}"
         raise TypeError(message)
 
-    async def stage(self, name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> int:
+    async def stage(
+        self, name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
+    ) -> int:
         """Refused: a reading operation changes nothing.
 
         Raises:
@@ -108,7 +110,7 @@ class Transaction:
 
     def __init__(self, pool: Pool, role: str, tenant: UUID) -> None:
         self._pool = pool
-        self._role = role
+        self._role: str = role
         self._tenant = tenant
         self._lease: Lease | None = None
 
@@ -147,7 +149,7 @@ class Transaction:
         self._tenant = tenant
 
     @contextlib.asynccontextmanager
-    async def as_role(self, role: str) -> AsyncIterator[None]:
+    async def as_role(self, role: str) -> AsyncGenerator[None]:
         """Work as another role inside the block; the transaction and the tenant stay."""
         if role == self._role:
             yield
@@ -232,7 +234,9 @@ class Transaction:
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
-    async def stage(self, name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> int:
+    async def stage(
+        self, name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
+    ) -> int:
         """Copy *rows* into a temporary table that lives until the transaction ends."""
         lease = self._held()
         for word in (name, *columns):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,7 +25,10 @@ class WakeUp:
 
     async def start(self) -> None:
         """Listen from now on."""
-        self._tasks = [asyncio.create_task(self._listen(dsn), name=f"wake {self._channel}") for dsn in self._dsns]
+        self._tasks = [
+            asyncio.create_task(self._listen(dsn), name=f"wake {self._channel}")
+            for dsn in self._dsns
+        ]
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -48,9 +52,11 @@ class WakeUp:
         while True:
             connection: Any = None
             try:
-                connection = await asyncpg.connect(dsn, server_settings={"application_name": f"trophenix {self._channel}"})
+                connection = await asyncpg.connect(
+                    dsn, server_settings={"application_name": f"trophenix {self._channel}"}
+                )
                 lost = asyncio.Event()
-                connection.add_termination_listener(lambda _connection, lost=lost: lost.set())
+                connection.add_termination_listener(functools.partial(_set, lost))
                 await connection.add_listener(self._channel, self._ring)
                 self._event.set()
                 await lost.wait()
@@ -59,3 +65,7 @@ class WakeUp:
             finally:
                 if connection is not None:
                     connection.terminate()
+
+
+def _set(event: asyncio.Event, _connection: object) -> None:
+    event.set()

@@ -65,7 +65,9 @@ class Directory:
     def _forget(self, key: str) -> None:
         tenant = UUID(key)
         self._by_id.drop(tenant)
-        self._by_slug.drop_where(lambda _slug, entry: entry is not None and entry.record.id == tenant)
+        self._by_slug.drop_where(
+            lambda _slug, entry: entry is not None and entry.record.id == tenant
+        )
 
     async def _load_slug(self, slug: str) -> Entry | None:
         return _live(await self._platform.first(store.BY_SLUG, slug=slug))

@@ -11,6 +11,9 @@ import msgspec
 
 from trophenix_sdk.errors import Conflict, FieldProblem, Invalid, TrophenixError
 
+RESTORE_DAYS: Final = 30
+"""How long a deleted tenant can be brought back before it is purged."""
+
 TenantType = Literal["public", "professional", "enterprise", "government", "federation"]
 Status = Literal["trial", "active", "suspended", "cancelled"]
 Plan = Literal["free", "starter", "professional", "enterprise", "custom"]
@@ -18,7 +21,21 @@ PLANS: Final[tuple[Plan, ...]] = ("free", "starter", "professional", "enterprise
 
 _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 RESERVED_SLUGS: Final = frozenset(
-    {"api", "app", "admin", "assets", "docs", "health", "kernel", "metrics", "platform", "sign-in", "theme", "ui", "www"}
+    {
+        "api",
+        "app",
+        "admin",
+        "assets",
+        "docs",
+        "health",
+        "kernel",
+        "metrics",
+        "platform",
+        "sign-in",
+        "theme",
+        "ui",
+        "www",
+    }
 )
 
 _MOVES: Final[dict[str, frozenset[str]]] = {
@@ -78,7 +95,11 @@ def check_slug(slug: str) -> None:
         fault = f"{slug!r} is not 1 to 63 lower-case letters, digits and single hyphens, beginning and ending with a letter or digit"
     else:
         return
-    raise Invalid(fault, next_step="Choose another slug.", problems=(FieldProblem("/slug", "bad_slug", fault),))
+    raise Invalid(
+        fault,
+        next_step="Choose another slug.",
+        problems=(FieldProblem("/slug", "bad_slug", fault),),
+    )
 
 
 def check_move(before: str, after: str) -> None:

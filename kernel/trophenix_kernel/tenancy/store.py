@@ -17,7 +17,8 @@ BY_SLUG: Final = Query(f"select {_COLUMNS} from kernel.tenants where slug = :slu
 BY_ID: Final = Query(f"select {_COLUMNS} from kernel.tenants where id = :id", TenantRecord)
 BY_DOMAIN: Final = Query("select kernel.find_domain(:domain)", UUID)
 CHILDREN: Final = Query(
-    f"select {_COLUMNS} from kernel.tenants where parent_id = :parent and deleted_at is null order by slug", TenantRecord
+    f"select {_COLUMNS} from kernel.tenants where parent_id = :parent and deleted_at is null order by slug",
+    TenantRecord,
 )
 INSERT: Final = Query(
     "insert into kernel.tenants (id, slug, name, type, status, plan, parent_id, locale, time_zone, currency, region, cluster,"
@@ -38,7 +39,8 @@ SET_STATUS: Final = Query(
     TenantRecord,
 )
 SET_DELETED: Final = Query(
-    "update kernel.tenants set deleted_at = :at, version = version + 1, updated_at = clock_timestamp() where id = :id"
+    "update kernel.tenants set deleted_at = cast(:at as timestamptz), version = version + 1, updated_at = clock_timestamp()"
+    " where id = :id and (deleted_at is null) = (cast(:at as timestamptz) is not null)"
     f" returning {_COLUMNS}",
     TenantRecord,
 )
@@ -59,4 +61,10 @@ SET_PLAN: Final = Query(
     f" where id = :id and deleted_at is null returning {_COLUMNS}",
     TenantRecord,
 )
-EVERY_ID: Final = Query("select id from kernel.tenants where deleted_at is null order by id", UUID)
+PURGEABLE: Final = Query(
+    f"select {_COLUMNS} from kernel.tenants where deleted_at < :before order by cardinality(ancestors) desc, id",
+    TenantRecord,
+)
+DELETE: Final = Query(
+    "delete from kernel.tenants where id = :id and deleted_at is not null returning id", UUID
+)

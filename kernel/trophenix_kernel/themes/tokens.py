@@ -9,11 +9,11 @@ Source: designtokens.org/TR/2025.10 (Final Community Group Report).
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
@@ -76,14 +76,15 @@ def read_tokens(source: str | bytes) -> Choices:
         ThemeFault: with every fault of the file, not only the first.
     """
     try:
-        document = json.loads(source)
+        decoded: Any = json.loads(source)
     except ValueError as error:
         raise ThemeFault([f"not a JSON document: {error}"]) from error
-    if not isinstance(document, dict):
+    if not isinstance(decoded, dict):
         raise ThemeFault(["the document must be a JSON object"])
+    document = cast("dict[str, Any]", decoded)
     faults: list[str] = []
     tokens = _resolve(document, faults)
-    extension: Mapping[str, Any] = document.get("$extensions", {}).get(EXTENSION, {})
+    extension = _object(_object(document.get("$extensions")).get(EXTENSION))
 
     found: dict[str, Any] = {}
     for field in ("brand", "accent", "neutral", "success", "warning", "danger", "info"):
@@ -92,10 +93,11 @@ def read_tokens(source: str | bytes) -> Choices:
     found["neutral_chroma"] = _number(
         "number.neutralChroma", tokens.get("number.neutralChroma", 0.008), 0.0, 0.04, faults
     )
-    radius = tokens.get("dimension.radius", {"value": 8, "unit": "px"})
-    if not isinstance(radius, dict) or radius.get("unit") != "px":
+    given = tokens.get("dimension.radius", {"value": 8, "unit": "px"})
+    radius = _object(given)
+    if radius.get("unit") != "px":
         faults.append(
-            f"dimension.radius is {radius!r}, expected a value with the unit px, such as "
+            f"dimension.radius is {given!r}, expected a value with the unit px, such as "
             '{"value": 8, "unit": "px"}'
         )
         radius = {"value": 8}
@@ -122,6 +124,11 @@ def read_tokens(source: str | bytes) -> Choices:
 def default_choices() -> Choices:
     """The theme of the kernel itself, under every other."""
     return read_tokens((Path(__file__).parent / "default.tokens.json").read_bytes())
+
+
+def _object(value: object) -> dict[str, Any]:
+    """*value* when it is a JSON object, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _resolve(document: dict[str, Any], faults: list[str]) -> dict[str, Any]:
@@ -155,17 +162,15 @@ def _resolve(document: dict[str, Any], faults: list[str]) -> dict[str, Any]:
 def _colour(path: str, value: Any, faults: list[str]) -> str:
     if isinstance(value, str) and _HEX.match(value):
         return value.lower()
-    if isinstance(value, dict):
-        given: dict[str, Any] = value
+    if given := _object(value):
         if isinstance(hexadecimal := given.get("hex"), str) and _HEX.match(hexadecimal):
             return hexadecimal.lower()
-        parts = given.get("components")
-        if isinstance(parts, list) and len(parts) == 3:  # pyright: ignore[reportUnknownArgumentType]
-            numbers = [part for part in parts if isinstance(part, int | float)]  # pyright: ignore[reportUnknownVariableType]
-            space = given.get("colorSpace")
-            if len(numbers) == 3 and space == "oklch":
+        parts, space = given.get("components"), given.get("colorSpace")
+        numbers = cast("list[Any]", parts) if isinstance(parts, list) else []
+        if len(numbers) == 3 and all(_is_number(part) for part in numbers):
+            if space == "oklch":
                 return from_oklch(*map(float, numbers))
-            if len(numbers) == 3 and space == "srgb" and all(0 <= part <= 1 for part in numbers):
+            if space == "srgb" and all(0 <= part <= 1 for part in numbers):
                 return "#" + "".join(f"{round(part * 255):02x}" for part in numbers)
     faults.append(
         f"{path} is {value!r}, expected #rrggbb or a DTCG colour in srgb (components 0 to 1) or oklch"
@@ -173,8 +178,12 @@ def _colour(path: str, value: Any, faults: list[str]) -> str:
     return "#808080"
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _number(path: str, value: Any, low: float, high: float, faults: list[str]) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+    if _is_number(value) and low <= value <= high:
         return float(value)
     faults.append(f"{path} is {value!r}, expected a number from {low:g} to {high:g}")
     return low

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -13,9 +15,9 @@ import msgspec
 from trophenix_kernel.storage.placement import Clusters
 from trophenix_kernel.storage.platform import Platform
 from trophenix_sdk.database import Query
-from trophenix_sdk.errors import TrophenixError
 
 FLUSH_SECONDS: Final = 2.0
+_log: Final = logging.getLogger("trophenix.usage")
 
 _ADD: Final = Query("select kernel.add_usage(:rows)", int)
 
@@ -32,33 +34,37 @@ class UsageRow(msgspec.Struct):
 
 
 class Meter:
-    """Adds calls up; at most `FLUSH_SECONDS` of them are lost when a process is killed."""
+    """Adds calls up; at most `FLUSH_SECONDS` of them are lost when a process is killed.
 
-    def __init__(self, clusters: Clusters) -> None:
+    Args:
+        beside: what else is written at the same pace.
+    """
+
+    def __init__(
+        self, clusters: Clusters, *, beside: Sequence[Callable[[], Awaitable[None]]] = ()
+    ) -> None:
         self._clusters = clusters
-        self._rows: dict[tuple[UUID, str], tuple[str, UsageRow]] = {}
+        self._beside = tuple(beside)
+        self._rows: dict[tuple[UUID, str, date], tuple[str, UsageRow]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._finish = asyncio.Event()
         self.totals: dict[tuple[str, int], int] = {}
         """Calls of this process by operation and HTTP status, since it started."""
 
-    def record(  # noqa: PLR0913 - the facts of one call
+    def record(
         self, tenant: UUID, cluster: str, operation: str, status: int, duration_us: int, day: date
     ) -> None:
         """Count one call."""
         total = (operation, status)
         self.totals[total] = self.totals.get(total, 0) + 1
-        key = (tenant, operation)
+        key = (tenant, operation, day)
         kept = self._rows.get(key)
-        if kept is None or kept[1].day != day:
-            if kept is not None:
-                key = (tenant, f"{operation} {kept[1].day}")
-                self._rows[key] = kept
-                key = (tenant, operation)
+        if kept is None:
             kept = self._rows[key] = (cluster, UsageRow(tenant, day, operation))
         row = kept[1]
         row.requests += 1
         row.duration_us += duration_us
-        if status >= 400:  # noqa: PLR2004 - HTTP's first error status
+        if status >= 400:
             row.errors += 1
 
     def start(self) -> None:
@@ -67,11 +73,11 @@ class Meter:
 
     async def stop(self) -> None:
         """Write what is left and stop."""
+        # Not cancelled: a batch that is being written then would be neither here nor there.
+        self._finish.set()
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        await self.flush()
+            await self._task
+        await self._write()
 
     async def flush(self) -> None:
         """Write everything counted so far; what cannot be written is kept for the next time."""
@@ -82,20 +88,29 @@ class Meter:
         for cluster, batch in by_cluster.items():
             try:
                 await Platform(self._clusters.of(cluster)).first(_ADD, rows=batch)
-            except TrophenixError:
+            except Exception as error:  # noqa: BLE001 - whatever it is, what was counted is kept
+                _log.warning("usage on %s is written later: %s", cluster, error)
                 for row in batch:
                     self._put_back(cluster, row)
 
     def _put_back(self, cluster: str, row: UsageRow) -> None:
-        kept = self._rows.get((row.tenant_id, row.operation))
-        if kept is not None and kept[1].day == row.day:
-            kept[1].requests += row.requests
-            kept[1].errors += row.errors
-            kept[1].duration_us += row.duration_us
-        else:
-            self._rows[row.tenant_id, f"{row.operation} {row.day}" if kept else row.operation] = (cluster, row)
+        kept = self._rows.setdefault((row.tenant_id, row.operation, row.day), (cluster, row))[1]
+        if kept is not row:
+            kept.requests += row.requests
+            kept.errors += row.errors
+            kept.duration_us += row.duration_us
 
     async def _flush_forever(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            await self.flush()
+        while not self._finish.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self._finish.wait()
+            await self._write()
+
+    async def _write(self) -> None:
+        await self.flush()
+        for write in self._beside:
+            try:
+                await write()
+            except Exception:
+                _log.exception("could not write what was gathered")

@@ -27,8 +27,16 @@ CALLS_PER_MINUTE: Final[dict[str, int]] = {"api": 100, "voice": 30, "admin": 200
 MINUTE: Final = 60
 DAY: Final = 86_400
 
+class Lease(msgspec.Struct, frozen=True):
+    """Calls taken out of a window, and how many of it are taken in all."""
+
+    granted: int
+    used: int
+
+
 _LEASE: Final = Query(
-    "select granted, used from kernel.lease_quota(:tenant, :subject, :starts_at, :maximum, :amount)", tuple
+    "select granted, used from kernel.lease_quota(:tenant, :subject, :starts_at, :maximum, :amount)",
+    Lease,
 )
 
 
@@ -50,11 +58,12 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class _Window:
-    __slots__ = ("ends", "left", "used")
+    __slots__ = ("ends", "left", "limit", "used")
 
     def __init__(self, ends: float) -> None:
         self.ends = ends
         self.left = 0
+        self.limit = 0
         self.used = 0
 
 
@@ -84,34 +93,48 @@ class Quota:
             return None
         stamp = now.timestamp()
         minute = await self._take(
-            tenant, f"{rate_class} {caller}", rate_class, CALLS_PER_MINUTE[rate_class], MINUTE, stamp
+            tenant,
+            f"{rate_class} {caller}",
+            rate_class,
+            CALLS_PER_MINUTE[rate_class],
+            MINUTE,
+            stamp,
         )
         day = await self._take(tenant, "day", "day", daily, DAY, stamp)
         return minute if minute.remaining <= day.remaining else day
 
-    async def _take(  # noqa: PLR0913 - one window's whole description
+    async def _take(
         self, tenant: UUID, subject: str, policy: str, limit: int, seconds: int, now: float
     ) -> Standing:
         key = (tenant, subject)
         window = self._windows.get(key)
         if window is None or window.ends <= now:
             window = _Window((now // seconds + 1) * seconds)
-            if len(self._windows) >= 100_000:  # noqa: PLR2004 - bounds memory
+            if len(self._windows) >= 100_000:
                 self._windows = {k: w for k, w in self._windows.items() if w.ends > now}
             self._windows[key] = window
-        if window.left == 0:
+        if window.limit != limit:
+            # Another plan: what was leased under the old one is not handed out any more.
+            window.limit, window.left = limit, 0
+        # A window that is used up is not asked about again: refusing costs no statement.
+        if window.left == 0 and window.used < limit:
             await self._lease(tenant, subject, limit, seconds, window)
         reset = max(1, int(window.ends - now))
         if window.left <= 0:
             raise RateLimited(
                 f"{limit} calls per {'day' if seconds == DAY else 'minute'} are allowed ({policy}).",
                 next_step=f"Try again in {reset} s, or move to a larger plan.",
-                headers=(("Retry-After", str(reset)), *headers_of(Standing(policy, limit, 0, reset, seconds))),
+                headers=(
+                    ("Retry-After", str(reset)),
+                    *headers_of(Standing(policy, limit, 0, reset, seconds)),
+                ),
             )
         window.left -= 1
         return Standing(policy, limit, max(0, limit - window.used) + window.left, reset, seconds)
 
-    async def _lease(self, tenant: UUID, subject: str, limit: int, seconds: int, window: _Window) -> None:
+    async def _lease(
+        self, tenant: UUID, subject: str, limit: int, seconds: int, window: _Window
+    ) -> None:
         starts = datetime.fromtimestamp(window.ends, UTC) - timedelta(seconds=seconds)
         row = await self._platform.first(
             _LEASE,
@@ -121,8 +144,9 @@ class Quota:
             maximum=limit,
             amount=max(1, (limit - window.used) // 20),
         )
-        granted, window.used = row or (0, limit)
-        window.left += granted
+        if row is not None:
+            window.used = row.used
+            window.left += row.granted
 
 
 def headers_of(standing: Standing) -> tuple[tuple[str, str], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -57,4 +58,4 @@ def build(kernel: Kernel, *, probes: Mapping[str, Probe] | None = None) -> Gatew
         request_max_body_size=kernel.settings.max_upload_bytes,
         state=State({"kernel": kernel, "face": face, "recognition": recognition}),
     )
-    return Gateway(kernel.registry, kernel.pipeline, recognition, kernel.meter, app)
+    return Gateway(kernel.registry, kernel.pipeline, recognition, kernel.meter, cast("Any", app))

@@ -225,7 +225,7 @@ def _entry(document: Document, method: str, path: str, described: Document, lang
         name=described["x-operation"],
         method=method.upper(),
         path=path,
-        title=language.message(described["summary"], described["tags"][0]),
+        title=language.message(described["summary"], described["tags"][0].rpartition(".")[2]),
         text=prose(described["description"] if described["description"] != described["summary"] else ""),
         permission=described["x-permission"] or "",
         effect=described["x-effect"],

@@ -41,7 +41,7 @@ _TEXTS: Final = ("example", *dict.fromkeys(_BY_NAME.values()), "a", "A", "AB", "
 _DEPTH: Final = 6
 
 
-class _NoExample(Exception):  # noqa: N818 - says what there is not
+class _NoExample(Exception):
     """No value was found that the type accepts."""
 
 

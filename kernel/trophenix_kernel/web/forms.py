@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 import multipart
 
@@ -52,8 +52,8 @@ async def read_form(content_type: str, chunks: AsyncIterator[bytes], *, max_byte
         TooLarge: more than *max_bytes* came, or a text field is larger than a mebibyte.
         Invalid: the body is not a well-formed multipart form.
     """
-    kind, options = multipart.parse_options_header(content_type)
-    boundary = options.get("boundary", "")
+    kind, options = cast("Any", multipart).parse_options_header(content_type)
+    boundary: str = options.get("boundary", "")
     if kind != "multipart/form-data" or not boundary:
         raise _malformed("the content type names no boundary")
     form = Form()
@@ -81,7 +81,8 @@ async def _read(form: Form, parser: Any, chunks: AsyncIterator[bytes], max_bytes
             total += len(chunk)
             if total > max_bytes:
                 raise TooLarge(
-                    f"More than {max_bytes // (1 << 20)} MiB were sent.", next_step="Split the file, or ask for a larger limit."
+                    f"More than {max_bytes // (1 << 20)} MiB were sent.",
+                    next_step="Split the file, or ask for a larger limit.",
                 )
             for event in parser.parse(chunk):
                 if isinstance(event, multipart.MultipartSegment):
@@ -93,7 +94,10 @@ async def _read(form: Form, parser: Any, chunks: AsyncIterator[bytes], max_bytes
                     if file is not None and path is not None:
                         file.close()
                         form.files[segment.name] = Upload(
-                            path, Path(segment.filename or "file").name, size, segment.content_type or "application/octet-stream"
+                            path,
+                            Path(segment.filename or "file").name,
+                            size,
+                            segment.content_type or "application/octet-stream",
                         )
                         path = file = None
                     else:

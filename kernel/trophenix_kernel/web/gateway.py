@@ -46,6 +46,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 PREFIX: Final = "/api/v1"
 GENERIC: Final = "/operations/"
 COMPRESS_FROM_BYTES: Final = 1_400
+MAX_VERSION: Final = (1 << 31) - 1
 _log: Final = logging.getLogger("trophenix.web")
 _encode: Final = msgspec.json.Encoder().encode
 _JSON: Final = (b"content-type", b"application/json")
@@ -108,7 +109,7 @@ class Gateway:
         except asyncio.CancelledError:
             call.close()
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged; the caller gets a refusal that says nothing of the inside
             _log.exception("request %s failed: %s %s", request_id, scope["method"], path)
             call.fail(_INTERNAL)
         try:
@@ -116,7 +117,12 @@ class Gateway:
         finally:
             call.close()
             entry = call.caller.entry if call.caller else None
-            if entry is not None and call.bound is not None and call.caller and call.caller.rights.role:
+            if (
+                entry is not None
+                and call.bound is not None
+                and call.caller
+                and call.caller.rights.role
+            ):
                 self._meter.record(
                     entry.record.id,
                     entry.record.cluster,
@@ -134,17 +140,21 @@ class Gateway:
         method = call.method
         if path.startswith(GENERIC):
             bound, fields = self._registry.find(path[len(GENERIC) :]), {}
-            allowed = frozenset({"POST"})
-            if bound is not None and method != "POST":
+            allowed = frozenset({"POST"}) if bound is not None else frozenset[str]()
+            if method != "POST":
                 bound = None
         else:
-            bound, fields, allowed = self._registry.route("GET" if method == "HEAD" else method, path)
+            bound, fields, allowed = self._registry.route(
+                "GET" if method == "HEAD" else method, path
+            )
         call.bound = bound
         seen = Seen.of(call.scope, call.headers, tenant_word)
         call.caller = caller = await self._recognition.caller(
             seen, door="http", request_id=call.request_id
         )
-        call.standing = await self._recognition.count(caller, bound.operation.rate_class if bound else "api")
+        call.standing = await self._recognition.count(
+            caller, bound.operation.rate_class if bound else "api"
+        )
         if bound is None:
             raise _no_route(method, path, allowed)
         if seen.from_cookie and method not in ("GET", "HEAD"):
@@ -172,7 +182,9 @@ class _HttpCall:
         "status",
     )
 
-    def __init__(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str) -> None:
+    def __init__(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str
+    ) -> None:
         self.scope = scope
         self.headers = headers
         self.receive = receive
@@ -192,12 +204,19 @@ class _HttpCall:
         bound = self.bound
         assert bound is not None  # noqa: S101 - set before
         if bound.reads and self.method in ("GET", "HEAD"):
-            return Request(read_input=lambda: from_query(bound.operation.input_type, self.query(), fields))
+            return Request(
+                read_input=lambda: from_query(bound.operation.input_type, self.query(), fields)
+            )
         key = self.headers.get(b"idempotency-key", b"").decode("latin-1")
-        if len(key) > 255:  # noqa: PLR2004 - what the table holds
-            raise Invalid("The Idempotency-Key is longer than 255 characters.", code="idempotency_key_too_long")
+        if len(key) > 255:
+            raise Invalid(
+                "The Idempotency-Key is longer than 255 characters.",
+                code="idempotency_key_too_long",
+            )
         # The body is read only after the decision, and the key is claimed after that: by then the digest holds both.
-        digest = hashlib.sha256(f"{self.method} {path}?".encode() + self.scope.get("query_string", b""))
+        digest = hashlib.sha256(
+            f"{self.method} {path}?".encode() + self.scope.get("query_string", b"")
+        )
         return Request(
             read_input=lambda: self._read_input(fields, digest.update),
             idempotency_key=key,
@@ -215,8 +234,10 @@ class _HttpCall:
         if raw is None:
             return None
         text = raw.decode("latin-1").strip().removeprefix("W/").strip('"')
-        if not text.isdigit():
-            raise PreconditionFailed(f"If-Match holds {text!r}; expected the version from the ETag.")
+        if not (text.isascii() and text.isdigit()) or int(text) > MAX_VERSION:
+            raise PreconditionFailed(
+                f"If-Match holds {text!r}; expected the version from the ETag."
+            )
         return int(text)
 
     async def _read_input(self, fields: Mapping[str, str], bind: Callable[[bytes], object]) -> Any:
@@ -230,7 +251,11 @@ class _HttpCall:
         bind(body)
         if not body and self.method == "DELETE":
             return from_query(kind, self.query(), fields)
-        if content_type and body and not content_type.startswith(("application/json", "application/problem+json")):
+        if (
+            content_type
+            and body
+            and not content_type.startswith(("application/json", "application/problem+json"))
+        ):
             raise Unsupported(
                 f"The body is {content_type.partition(';')[0]}; expected application/json"
                 f"{' or multipart/form-data' if bound.fields.uploads else ''}."
@@ -247,11 +272,17 @@ class _HttpCall:
         bound = self.bound
         assert bound is not None  # noqa: S101
         if not bound.fields.uploads:
-            raise Unsupported("This operation takes JSON, not a form.", next_step="Send application/json.")
-        self.form = form = await read_form(content_type, self.chunks(), max_bytes=bound.operation.max_body_bytes)
+            raise Unsupported(
+                "This operation takes JSON, not a form.", next_step="Send application/json."
+            )
+        self.form = form = await read_form(
+            content_type, self.chunks(), max_bytes=bound.operation.max_body_bytes
+        )
         # A file is told apart by name and size: reading it again to digest it would cost more than it protects.
         bind(
-            msgspec.json.encode([form.texts, [(n, f.file_name, f.size_bytes) for n, f in form.files.items()]])
+            msgspec.json.encode(
+                [form.texts, [(n, f.file_name, f.size_bytes) for n, f in form.files.items()]]
+            )
         )
         document: dict[str, Any] = {**dict(form.texts), **fields}
         for name in [name for name, value in document.items() if value == ""]:
@@ -264,7 +295,7 @@ class _HttpCall:
         while more:
             message = await self.receive()
             if message["type"] == "http.disconnect":
-                raise Invalid("The connection ended before the body did.", code="body_incomplete")
+                raise _incomplete()
             yield message.get("body", b"")
             more = message.get("more_body", False)
 
@@ -278,6 +309,8 @@ class _HttpCall:
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
         message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise _incomplete()
         body: bytes = message.get("body", b"")
         if message.get("more_body", False):
             parts = [body]
@@ -301,10 +334,12 @@ class _HttpCall:
         self.payload = answer.body
         if answer.replayed:
             self.extra.append((b"idempotency-replayed", b"true"))
-        if answer.status == 200 and bound.versioned and answer.value is not None:  # noqa: PLR2004
+        if answer.status == 200 and bound.versioned and answer.value is not None:
             self._tag(f'"{answer.value.version}"'.encode())
-        elif bound.reads and answer.status == 200:  # noqa: PLR2004
-            self._tag(b'W/"' + hashlib.blake2b(answer.body, digest_size=9).hexdigest().encode() + b'"')
+        elif bound.reads and answer.status == 200:
+            self._tag(
+                b'W/"' + hashlib.blake2b(answer.body, digest_size=9).hexdigest().encode() + b'"'
+            )
 
     def _tag(self, tag: bytes) -> None:
         self.extra.append((b"etag", tag))
@@ -321,7 +356,7 @@ class _HttpCall:
         self.payload = _encode(problem)
         self.download = None
         self.extra = [(name.lower().encode(), value.encode()) for name, value in error.headers]
-        if error.status == 401:  # noqa: PLR2004
+        if error.status == 401:
             self.extra.append((b"www-authenticate", b'Bearer realm="trophenix"'))
 
     async def send(self, send: Send) -> None:
@@ -331,23 +366,33 @@ class _HttpCall:
             *self.extra,
             (b"x-request-id", self.request_id.encode()),
         ]
-        if self.standing is not None and self.status != 429:  # noqa: PLR2004
-            headers += [(name.lower().encode(), value.encode()) for name, value in headers_of(self.standing)]
+        if self.standing is not None and self.status != 429:
+            headers += [
+                (name.lower().encode(), value.encode()) for name, value in headers_of(self.standing)
+            ]
         if self.download is not None:
             await self._send_file(send, headers, self.download)
             return
         payload = self.payload
         if payload:
-            headers.append(_JSON if self.status < 400 else (b"content-type", b"application/problem+json"))  # noqa: PLR2004
-            if len(payload) >= COMPRESS_FROM_BYTES and b"gzip" in self.headers.get(b"accept-encoding", b""):
+            headers.append(
+                _JSON if self.status < 400 else (b"content-type", b"application/problem+json")
+            )
+            if len(payload) >= COMPRESS_FROM_BYTES and b"gzip" in self.headers.get(
+                b"accept-encoding", b""
+            ):
                 packer = zlib.compressobj(4, zlib.DEFLATED, 31)
                 payload = packer.compress(payload) + packer.flush()
                 headers.append((b"content-encoding", b"gzip"))
         headers.append((b"content-length", str(len(payload)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else payload})
+        await send(
+            {"type": "http.response.body", "body": b"" if self.method == "HEAD" else payload}
+        )
 
-    async def _send_file(self, send: Send, headers: list[tuple[bytes, bytes]], file: Download) -> None:
+    async def _send_file(
+        self, send: Send, headers: list[tuple[bytes, bytes]], file: Download
+    ) -> None:
         name = file.file_name.encode("ascii", "replace").decode().replace('"', "'")
         headers += [
             (b"content-type", file.content_type.encode()),
@@ -355,6 +400,9 @@ class _HttpCall:
             (b"content-length", str(file.path.stat().st_size).encode()),
         ]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        if self.method == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
         with file.path.open("rb") as stream:
             while chunk := stream.read(1 << 18):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -370,7 +418,7 @@ class _HttpCall:
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"")
-    if 8 <= len(given) <= 64 and given.replace(b"-", b"").isalnum():  # noqa: PLR2004
+    if 8 <= len(given) <= 64 and given.replace(b"-", b"").isalnum():
         return given.decode()
     return new_id().hex
 
@@ -378,12 +426,23 @@ def _request_id(headers: Mapping[bytes, bytes]) -> str:
 def _no_route(method: str, path: str, allowed: frozenset[str]) -> TrophenixError:
     if allowed:
         methods = ", ".join(sorted(allowed))
-        return MethodNotAllowed(f"{path} answers {methods}, not {method}.", headers=(("Allow", methods),))
-    return NotFound(f"There is no {path} in the API.", next_step="See /api/docs.", code="route_unknown")
+        return MethodNotAllowed(
+            f"{path} answers {methods}, not {method}.", headers=(("Allow", methods),)
+        )
+    return NotFound(
+        f"There is no {path} in the API.", next_step="See /api/docs.", code="route_unknown"
+    )
+
+
+def _incomplete() -> Invalid:
+    return Invalid("The connection ended before the body did.", code="body_incomplete")
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body is larger than the {limit:,} bytes this operation reads.", next_step="Send less at once, or upload a file.")
+    return TooLarge(
+        f"The body is larger than the {limit:,} bytes this operation reads.",
+        next_step="Send less at once, or upload a file.",
+    )
 
 
 def check_same_origin(headers: Mapping[bytes, bytes]) -> None:
@@ -401,6 +460,6 @@ def check_same_origin(headers: Mapping[bytes, bytes]) -> None:
 
 
 _INTERNAL: Final = TrophenixError(
-    "Something failed on our side; nothing was changed.", next_step="Try again; tell support the request_id if it stays."
+    "Something failed on our side; nothing was changed.",
+    next_step="Try again; tell support the request_id if it stays.",
 )
-

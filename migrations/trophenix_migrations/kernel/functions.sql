@@ -11,6 +11,7 @@ grant usage, create on schema kernel to trophenix_system;
 grant select on kernel.tenants, kernel.users, kernel.tenant_domains, kernel.memberships, kernel.api_keys to trophenix_system;
 grant select, insert, update on kernel.usage_daily to trophenix_system;
 grant select, update on kernel.jobs to trophenix_system;
+grant update (last_used_at) on kernel.api_keys to trophenix_system;
 grant update on kernel.outbox to trophenix_system;
 grant select, delete on kernel.outbox, kernel.idempotency_keys, kernel.quota_windows to trophenix_system;
 
@@ -79,7 +80,8 @@ begin
     perform pg_notify('trophenix_jobs', '');
   end if;
   if answer is not null then
-    update kernel.idempotency_keys set status = (answer ->> 'status')::smallint, body = decode(answer ->> 'body', 'base64')
+    update kernel.idempotency_keys set status = (answer ->> 'status')::smallint, body = decode(answer ->> 'body', 'base64'),
+      operation = entry ->> 'operation'
     where actor_id = (answer ->> 'actor_id')::uuid and key = answer ->> 'key';
   end if;
 end $$;
@@ -196,6 +198,21 @@ begin
   return written;
 end $$;
 
+create function kernel.touch_api_keys(keys uuid[], used_at timestamptz) returns integer
+language plpgsql volatile security definer set search_path = kernel, pg_temp as $$
+declare written integer;
+begin
+  -- To the minute: a key in constant use is not written more often.
+  update kernel.api_keys k set last_used_at = used_at
+  from (select c.tenant_id, c.id from kernel.api_keys c
+    where c.id = any (keys) and (c.last_used_at is null or c.last_used_at < used_at - interval '1 minute')
+    order by c.tenant_id, c.id for no key update) due
+  where k.tenant_id = due.tenant_id and k.id = due.id;
+  get diagnostics written = row_count;
+  return written;
+end $$;
+
+alter function kernel.touch_api_keys(uuid[], timestamptz) owner to trophenix_system;
 alter function kernel.add_usage(jsonb) owner to trophenix_system;
 alter function kernel.find_api_key(bytea) owner to trophenix_system;
 alter function kernel.find_domain(text) owner to trophenix_system;

@@ -23,6 +23,7 @@ drop function kernel.claim_jobs(integer, interval);
 drop function kernel.take_outbox(integer);
 drop function kernel.sweep();
 drop function kernel.add_usage(jsonb);
+drop function kernel.touch_api_keys(uuid[], timestamptz);
 drop function kernel.report_job(uuid, uuid, integer, bigint, bigint, interval);
 drop function kernel.end_job(uuid, uuid, integer, jsonb, interval);
 drop function kernel.next_job_at();

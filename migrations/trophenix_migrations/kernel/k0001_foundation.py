@@ -47,8 +47,11 @@ def upgrade() -> None:
     _jobs()
     for name in TENANT_TABLES:
         secure_tenant_table(name)
-    op.execute("grant select, insert, update on kernel.tenants, kernel.users to trophenix_app")
-    op.execute("grant select, insert, update, delete on kernel.sessions to trophenix_app")
+    op.execute("grant select, insert, update on kernel.users to trophenix_app")
+    op.execute("grant select, insert, update, delete on kernel.tenants to trophenix_app")
+    op.execute(
+        "grant select, insert, update, delete on kernel.sessions, kernel.invitations to trophenix_app"
+    )
     op.execute("grant select, insert, update, delete on kernel.plugins to trophenix_app")
     run_file("functions.sql")
 
@@ -56,7 +59,15 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Remove everything, the data included."""
     run_file("functions_down.sql")
-    for name in (*reversed(TENANT_TABLES), "plugins", "sessions", "users", "tenants", "installation"):
+    for name in (
+        *reversed(TENANT_TABLES),
+        "plugins",
+        "invitations",
+        "sessions",
+        "users",
+        "tenants",
+        "installation",
+    ):
         op.drop_table(name, schema="kernel")
 
 
@@ -178,6 +189,20 @@ def _people() -> None:
         schema="kernel",
     )
     op.create_index("sessions_user", "sessions", ["user_id"], schema="kernel")
+    op.create_table(
+        "invitations",
+        sa.Column("token_hash", sa.LargeBinary, primary_key=True),
+        sa.Column(
+            "user_id",
+            sa.Uuid,
+            sa.ForeignKey("kernel.users.id", ondelete="CASCADE"),
+            nullable=False,
+        ),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("used_at", INSTANT),
+        schema="kernel",
+    )
+    op.create_index("invitations_user", "invitations", ["user_id"], schema="kernel")
 
 
 def _access() -> None:
@@ -263,7 +288,9 @@ def _access() -> None:
         sa.Column("created_by", sa.Uuid),
         sa.Column("created_at", INSTANT, nullable=False, server_default=NOW),
         sa.PrimaryKeyConstraint("tenant_id", "id"),
-        sa.UniqueConstraint("tenant_id", "subject_kind", "subject", "permission", name="grant_once"),
+        sa.UniqueConstraint(
+            "tenant_id", "subject_kind", "subject", "permission", name="grant_once"
+        ),
         sa.ForeignKeyConstraint(["tenant_id"], ["kernel.tenants.id"], ondelete="CASCADE"),
         sa.CheckConstraint("subject_kind in ('role','user')", name="grant_subject"),
         sa.CheckConstraint("effect in ('allow','deny')", name="grant_effect"),
@@ -322,13 +349,16 @@ def _records() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id"),
         schema="kernel",
     )
-    op.create_index("audit_operation", "audit_entries", ["tenant_id", "operation", "id"], schema="kernel")
+    op.create_index(
+        "audit_operation", "audit_entries", ["tenant_id", "operation", "id"], schema="kernel"
+    )
     op.create_table(
         "idempotency_keys",
         _tenant_id(),
         sa.Column("actor_id", sa.Uuid, nullable=False),
         sa.Column("key", sa.Text(collation="C"), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+        sa.Column("operation", sa.Text(collation="C")),
         sa.Column("status", sa.SmallInteger),
         sa.Column("body", sa.LargeBinary),
         sa.Column("expires_at", INSTANT, nullable=False),

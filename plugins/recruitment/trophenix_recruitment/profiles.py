@@ -175,7 +175,7 @@ def _refuse_contradictions(given: Members[str, Any]) -> None:
 
 def _plain(value: Any) -> Any:
     """A value as a JSON document would hold it."""
-    return msgspec.to_builtins(value) if isinstance(value, tuple) else value
+    return list(msgspec.to_builtins(value)) if isinstance(value, tuple) else value
 
 
 def refuse_public_minor(draft: AthleteDraft, today: date) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from trophenix_recruitment.duplicates import Candidate, Proposal, judge, propose
 from trophenix_recruitment.keys import plain_ids, search_keys
+from trophenix_recruitment.model import AthleteDraft
 from trophenix_recruitment.store import duplicates
 from trophenix_recruitment.store.athletes import StoredAthlete
 from trophenix_sdk.context import Context
@@ -30,9 +31,11 @@ async def propose_for(ctx: Context, found: StoredAthlete) -> int:
     return await store(ctx, proposals, None)
 
 
-async def among(new: Sequence[Candidate], stored: Sequence[StoredAthlete]) -> list[Proposal]:
+async def among(
+    new: Sequence[Candidate], stored: Iterable[tuple[UUID, AthleteDraft]]
+) -> list[Proposal]:
     """All proposals among *new* athletes and between them and *stored* ones, worked out beside the event loop."""
-    known = [Candidate(str(one.id), one.draft()) for one in stored]
+    known = [Candidate(str(one), draft) for one, draft in stored]
     return await asyncio.to_thread(propose, new, known)
 
 

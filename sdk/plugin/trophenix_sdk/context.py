@@ -183,7 +183,9 @@ class Context(Protocol):
         """Say how far a long call has come; seen at once by whoever watches the job."""
         ...
 
-    def audit(self, summary: str, *, target: str = "", details: Mapping[str, Any] | None = None) -> None:
+    def audit(
+        self, summary: str, *, target: str = "", details: Mapping[str, Any] | None = None
+    ) -> None:
         """Add what changed to the call's audit entry (never secrets)."""
         ...
 

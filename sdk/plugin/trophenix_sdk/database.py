@@ -19,7 +19,7 @@ from trophenix_sdk.manifest import schema_name
 
 T = TypeVar("T")
 
-_dialect: Any = cast(Any, dialect_module).dialect()
+_dialect: Any = cast("Any", dialect_module).dialect()
 
 
 def plugin_metadata(plugin_id: str) -> sa.MetaData:
@@ -27,7 +27,9 @@ def plugin_metadata(plugin_id: str) -> sa.MetaData:
     return sa.MetaData(schema=schema_name(plugin_id))
 
 
-def tenant_table(name: str, metadata: sa.MetaData, *parts: sa.Column[Any] | sa.Constraint) -> sa.Table:
+def tenant_table(
+    name: str, metadata: sa.MetaData, *parts: sa.Column[Any] | sa.Constraint
+) -> sa.Table:
     """A table keyed by ``(tenant_id, id)``.
 
     ``tenant_id`` fills itself from the transaction's tenant, so statements never mention it.

@@ -141,7 +141,7 @@ def _types_of(handler: Callable[..., Any]) -> tuple[Any, Any]:
     output = hints.get("return", Empty)
     if len(parameters) == 1:
         given: Any = Empty
-    elif len(parameters) == 2:  # noqa: PLR2004 - the context and the input
+    elif len(parameters) == 2:
         given = hints.get(parameters[1].name)
     else:
         given = None

@@ -42,7 +42,9 @@ def decode_cursor(cursor: str, *types: Any) -> tuple[Any, ...]:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         return msgspec.json.decode(raw, type=tuple[types])
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
-        problem = FieldProblem("/cursor", "bad_cursor", "this cursor was not given out by this list")
+        problem = FieldProblem(
+            "/cursor", "bad_cursor", "this cursor was not given out by this list"
+        )
         raise Invalid(
             "The cursor does not belong to this list.",
             next_step="Start again without a cursor.",

@@ -264,6 +264,21 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:
                 code="plugin.import_failed",
                 mentions=("RuntimeError", "no licence file", "plugin.py:1"),
             )
+        case "raises the unprintable at import":
+            write_plugin(
+                root,
+                id="bad.unprintable",
+                files={
+                    "plugin.py": "class Odd(Exception):\n    def __str__(self):\n        raise LookupError\n\n\nraise Odd\n"
+                },
+            )
+            return BrokenPlugin(
+                name=fault,
+                plugins=("bad.unprintable",),
+                state="import_failed",
+                code="plugin.import_failed",
+                mentions=("Odd (its text cannot be shown)", "plugin.py:6"),
+            )
         case "raises in the package":
             write_plugin(root, id="bad.package", files={"__init__.py": "1 / 0\n"})
             return BrokenPlugin(
@@ -452,6 +467,19 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:
                 code="plugin.registration_failed",
                 mentions=("LookupError", "no panel", "plugin.py:5"),
             )
+        case "endless registering":
+            write_plugin(
+                root,
+                id="bad.loops",
+                files=_hook("@hookimpl\ndef operations():\n    while True:\n        pass\n"),
+            )
+            return BrokenPlugin(
+                name=fault,
+                plugins=("bad.loops",),
+                state="contract_violation",
+                code="plugin.registration_failed",
+                mentions=("no end of registering", "plugin.py:"),
+            )
         case "slow import":
             write_plugin(
                 root,
@@ -614,6 +642,7 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:
 
 FAULTS: Final = (
     "raises at import",
+    "raises the unprintable at import",
     "raises in the package",
     "syntax error",
     "exits at import",
@@ -632,6 +661,7 @@ FAULTS: Final = (
     "hook not async",
     "wrong return type at load",
     "raises while registering",
+    "endless registering",
     "slow import",
     "endless import",
     "imports another plugin",

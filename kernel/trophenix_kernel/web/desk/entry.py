@@ -7,10 +7,12 @@ from urllib.parse import urlsplit
 
 from litestar import Request, Response, get, post
 
-from trophenix_kernel.panels import Notice, SignInPage, TenantsPage
+from trophenix_kernel.identity.model import Identity
+from trophenix_kernel.identity.passwords import MINIMUM_LENGTH
+from trophenix_kernel.panels import Notice, SignInPage, TenantsPage, WelcomePage
 from trophenix_kernel.web.desk.visit import LANGUAGE_COOKIE, MODE_COOKIE, SESSION_COOKIE, Visit
 from trophenix_kernel.web.gateway import check_same_origin
-from trophenix_sdk.errors import NotFound, TrophenixError, Unauthenticated
+from trophenix_sdk.errors import Invalid, NotFound, Unauthenticated
 from trophenix_sdk.i18n import gettext_lazy
 
 _ = gettext_lazy("kernel")
@@ -45,23 +47,49 @@ async def sign_in(request: Asking) -> Response[Any]:
     client = request.client
     try:
         token, identity = await visit.kernel.credentials.sign_in(
-            email, password, ip=client.host if client else "", user_agent=request.headers.get("user-agent", "")
+            email,
+            password,
+            ip=client.host if client else "",
+            user_agent=request.headers.get("user-agent", ""),
         )
     except Unauthenticated:
-        refused = _("The e-mail address or the password is not right, or sign-in is closed for a few minutes.")
+        refused = _(
+            "The e-mail address or the password is not right, or sign-in is closed for a few minutes."
+        )
         return visit.page(_sign_in(email=email, next_=next_, error=refused, status=401))
-    answer = visit.go(next_ or "/admin")
-    expires = identity.expires_at
-    answer.set_cookie(
-        SESSION_COOKIE,
-        token,
-        max_age=int((expires - visit.kernel.clock.now()).total_seconds()) if expires else None,
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
-        path="/",
-    )
-    return answer
+    return _signed_in(visit, request, token, identity, next_ or "/admin")
+
+
+@get("/welcome/{token:str}")
+async def welcome_page(request: Asking, token: str) -> Response[Any]:
+    """Let an invited person set a first password."""
+    visit = await Visit.of(request)
+    user = await visit.kernel.credentials.invited(token)
+    if user is None:
+        raise NotFound(
+            "This invitation was used, replaced or has run out.", next_step="Ask for a new one."
+        )
+    return visit.page(_welcome(token, user.email))
+
+
+@post("/welcome/{token:str}")
+async def welcome(request: Asking, token: str) -> Response[Any]:
+    """Set the password and sign in."""
+    visit = await Visit.of(request)
+    check_same_origin(dict(request.scope["headers"]))
+    user = await visit.kernel.credentials.invited(token)
+    if user is None:
+        raise NotFound(
+            "This invitation was used, replaced or has run out.", next_step="Ask for a new one."
+        )
+    data = await request.form()
+    try:
+        session, identity = await visit.kernel.credentials.accept(
+            token, str(data.get("password", ""))
+        )
+    except Invalid as error:
+        return visit.page(_welcome(token, user.email, error=error.detail, status=422))
+    return _signed_in(visit, request, session, identity, "/admin")
 
 
 @post("/sign-out")
@@ -84,10 +112,19 @@ async def prefer(request: Asking, what: str) -> Response[Any]:
     back = _local(urlsplit(request.headers.get("referer", "")).path) or "/admin"
     answer = visit.go(back)
     if what == "mode" and data.get("mode") in ("light", "dark", "auto"):
-        answer.set_cookie(MODE_COOKIE, str(data["mode"]), max_age=YEAR_SECONDS, samesite="lax", path="/", httponly=True)
+        answer.set_cookie(
+            MODE_COOKIE,
+            str(data["mode"]),
+            max_age=YEAR_SECONDS,
+            samesite="lax",
+            path="/",
+            httponly=True,
+        )
     elif what == "language" and data.get("language") in ("fr", "en"):
         language = str(data["language"])
-        answer.set_cookie(LANGUAGE_COOKIE, language, max_age=YEAR_SECONDS, samesite="lax", path="/", httponly=True)
+        answer.set_cookie(
+            LANGUAGE_COOKIE, language, max_age=YEAR_SECONDS, samesite="lax", path="/", httponly=True
+        )
         if visit.caller.identity is not None:
             visit.check_token({name: [data[name]] for name in data})
             await visit.kernel.credentials.set_locale(visit.caller.identity.user_id, language)
@@ -104,16 +141,59 @@ async def tenants(request: Asking) -> Response[Any]:
     visit = await Visit.open(request)
     if len(visit.places) == 1:
         return visit.go(f"/admin/{visit.places[0].slug}")
-    nothing = Notice(title=_("You belong to no organisation yet."), text=_("Ask an administrator to add you.")) if not visit.places else None
+    nothing = (
+        Notice(
+            title=_("You belong to no organisation yet."),
+            text=_("Ask an administrator to add you."),
+        )
+        if not visit.places
+        else None
+    )
     return visit.page(
-        TenantsPage(title=_("Choose an organisation"), tenants=visit.frame().tenants, notice=nothing)
+        TenantsPage(
+            title=_("Choose an organisation"), tenants=visit.frame().tenants, notice=nothing
+        )
     )
 
 
 def _sign_in(*, email: str = "", next_: str = "", error: Any = "", status: int = 200) -> SignInPage:
     return SignInPage(
-        title=_("Sign in"), description=_("With the e-mail address you were invited with."), email=email, next=_local(next_), error=error, status=status
+        title=_("Sign in"),
+        description=_("With the e-mail address you were invited with."),
+        email=email,
+        next=_local(next_),
+        error=error,
+        status=status,
     )
+
+
+def _welcome(token: str, email: str, *, error: Any = "", status: int = 200) -> WelcomePage:
+    return WelcomePage(
+        title=_("Welcome"),
+        description=_("Choose the password you will sign in with."),
+        action=f"/welcome/{token}",
+        email=email,
+        minimum=MINIMUM_LENGTH,
+        error=error,
+        status=status,
+    )
+
+
+def _signed_in(
+    visit: Visit, request: Asking, token: str, identity: Identity, address: str
+) -> Response[Any]:
+    answer = visit.go(address)
+    expires = identity.expires_at
+    answer.set_cookie(
+        SESSION_COOKIE,
+        token,
+        max_age=int((expires - visit.kernel.clock.now()).total_seconds()) if expires else None,
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+        path="/",
+    )
+    return answer
 
 
 def _local(address: str) -> str:
@@ -125,10 +205,4 @@ def _word(text: str) -> str:
     return text if text.replace("-", "").isalnum() and text.isascii() else ""
 
 
-async def on_error(request: Asking, error: TrophenixError) -> Response[Any]:
-    """The page of any refusal."""
-    visit = await Visit.of(request)
-    return visit.problem(error)
-
-
-HANDLERS: Final = [root, sign_in_page, sign_in, sign_out, prefer, tenants]
+HANDLERS: Final = [root, sign_in_page, sign_in, welcome_page, welcome, sign_out, prefer, tenants]

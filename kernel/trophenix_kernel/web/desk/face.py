@@ -53,7 +53,13 @@ JOBS: Final = Panel(
             "status",
             _("Status"),
             kind="badge",
-            tones={"succeeded": "ok", "failed": "bad", "running": "info", "queued": "neutral", "cancelled": "warn"},
+            tones={
+                "succeeded": "ok",
+                "failed": "bad",
+                "running": "info",
+                "queued": "neutral",
+                "cancelled": "warn",
+            },
         ),
         Col("done", _("Progress"), kind="progress", of="total", hide="phone"),
         Col("created_at", _("Since"), kind="ago", hide="tablet"),
@@ -110,7 +116,9 @@ class Face:
         self.theme_href = theme_address(self.sheet)
 
 
-def _contributions(catalogue: PluginCatalogue, folders: dict[str, dict[str, Path]]) -> Iterator[Contributed]:
+def _contributions(
+    catalogue: PluginCatalogue, folders: dict[str, dict[str, Path]]
+) -> Iterator[Contributed]:
     for record in catalogue.serving:
         if record.id is None or record.manifest is None:
             continue
@@ -123,7 +131,11 @@ def _contributions(catalogue: PluginCatalogue, folders: dict[str, dict[str, Path
             tuple(value for value in values if isinstance(value, Panel)),
             tuple(value for value in values if isinstance(value, Screen)),
             tuple(value for value in values if isinstance(value, ImportScreen)),
-            tuple(value for value in [*values, *widgets] if not isinstance(value, (Panel, Screen, ImportScreen))),
+            tuple(
+                value
+                for value in [*values, *widgets]
+                if not isinstance(value, (Panel, Screen, ImportScreen))
+            ),
         )
         for kind, found in folders.items():
             folder = Path(record.package_path) / kind

@@ -32,7 +32,9 @@ _log: Final = logging.getLogger("trophenix.desk")
 MEMBERS: Final = Kpi(slug="members", label=_("Members"), operation="", icon="users-round")
 CALLS: Final = Kpi(slug="calls", label=_("Calls today"), operation="", icon="activity")
 MODULES: Final = Kpi(slug="modules", label=_("Modules switched on"), operation="", icon="puzzle")
-USAGE: Final = Chart(slug="usage", label=_("Calls"), operation="", description=_("API and pages, by day"), span=3)
+USAGE: Final = Chart(
+    slug="usage", label=_("Calls"), operation="", description=_("API and pages, by day"), span=3
+)
 
 
 @get("/admin/{slug:str}")
@@ -52,10 +54,18 @@ async def home(request: Asking, slug: str) -> Response[Any]:
     language = visit.language
     kpis += [
         kpi_card(MEMBERS, KpiValue(value=stats.members), language, href=f"{visit.base}/members"),
-        kpi_card(MODULES, KpiValue(value=len(stats.plugins_enabled)), language, href=f"{visit.base}/modules"),
+        kpi_card(
+            MODULES,
+            KpiValue(value=len(stats.plugins_enabled)),
+            language,
+            href=f"{visit.base}/modules",
+        ),
         kpi_card(
             CALLS,
-            KpiValue(value=stats.requests_today, recent=tuple(float(day.requests) for day in stats.last_days)),
+            KpiValue(
+                value=stats.requests_today,
+                recent=tuple(float(day.requests) for day in stats.last_days),
+            ),
             language,
         ),
     ]
@@ -76,7 +86,11 @@ async def home(request: Asking, slug: str) -> Response[Any]:
         buttons=(Button(label=_("See the modules"), href=f"{visit.base}/modules", tone="primary"),),
     )
     title = language.message("Hello %(name)s") % {"name": first}
-    return visit.page(dashboard(title, _("What happens in your modules."), kpis, widgets, buttons=buttons, empty=empty))
+    return visit.page(
+        dashboard(
+            title, _("What happens in your modules."), kpis, widgets, buttons=buttons, empty=empty
+        )
+    )
 
 
 async def _card(visit: Visit, one: Contributed, widget: Any) -> KpiCard | WidgetCard | None:
@@ -88,7 +102,9 @@ async def _card(visit: Visit, one: Contributed, widget: Any) -> KpiCard | Widget
     try:
         if isinstance(widget, Latest):
             assert panel is not None  # noqa: S101 - a widget without its panel has no operation
-            page = await visit.call(name, {"limit": str(widget.limit), **({"sort": widget.sort} if widget.sort else {})})
+            page = await visit.call(
+                name, {"limit": str(widget.limit), **({"sort": widget.sort} if widget.sort else {})}
+            )
             return latest_card(widget, panel, page, visit.place(one, panel.slug))
         value = await visit.call(name)
         if isinstance(widget, Kpi):
@@ -98,7 +114,7 @@ async def _card(visit: Visit, one: Contributed, widget: Any) -> KpiCard | Widget
         return fragment_card(widget, value)
     except TrophenixError as error:
         _log.info("widget %s of %s: %s", widget.slug, one.plugin_id, error)
-    except Exception:
+    except Exception:  # noqa: BLE001 - logged; the rest goes on
         _log.exception("widget %s of %s failed", widget.slug, one.plugin_id)
     return failed_card(widget) if not isinstance(widget, Kpi) else None
 
@@ -111,7 +127,11 @@ def _operation(widget: Any, panel: Any) -> str:
 
 def _inside(visit: Visit, one: Contributed, href: str) -> str:
     """A module's own address, such as ``athletes``, below its place in this organisation."""
-    return f"{visit.base}/{one.plugin_id}/{href}" if href and not href.startswith(("/", "http")) else href
+    return (
+        f"{visit.base}/{one.plugin_id}/{href}"
+        if href and not href.startswith(("/", "http"))
+        else href
+    )
 
 
 HANDLERS: Final = [home]

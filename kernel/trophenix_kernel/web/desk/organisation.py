@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from litestar import Response, get, post
 
-from trophenix_kernel.administration.members import AssignableRole, Member
+from trophenix_kernel.administration.members import AddedMember, AssignableRole, Member
 from trophenix_kernel.administration.plugins import PluginView
 from trophenix_kernel.panels import (
     ApiKey,
@@ -96,7 +96,12 @@ INVITATION: Final = {
 }
 KEY: Final = {
     "name": F(_("What is it for?"), width="third", placeholder="CRM"),
-    "expires_in_days": F(_("Ends after"), suffix=_("days"), width="third", help=_("Empty: it does not end by itself.")),
+    "expires_in_days": F(
+        _("Ends after"),
+        suffix=_("days"),
+        width="third",
+        help=_("Empty: it does not end by itself."),
+    ),
     "environment": F(_("Kind"), width="third", labels={"live": _("Live"), "test": _("Test")}),
 }
 TENANT: Final = {
@@ -121,7 +126,9 @@ async def _modules(visit: Visit, refused: TrophenixError | None = None) -> Respo
     found = await visit.call("kernel:plugin.list")
     view = PluginsPage(
         title=_("Modules"),
-        description=_("Modules installed on this platform. Each is isolated, and sees only what you allow."),
+        description=_(
+            "Modules installed on this platform. Each is isolated, and sees only what you allow."
+        ),
         plugins=tuple(_card(visit, plugin) for plugin in found.data),
         notice=problem_notice(as_problem(refused)) if refused else None,
         status=refused.status if refused else 200,
@@ -156,13 +163,15 @@ def _card(visit: Visit, plugin: PluginView) -> PluginCard:
     registry = visit.kernel.registry
     operations = sum(1 for bound in registry if bound.plugin_id == plugin.id)
     may = visit.can("kernel:plugin.enable")
-    on = plugin.state == "ENABLED"
+    on = plugin.state in ("ENABLED", "CONSENT_NEEDED")
     state = plugin.state.lower() if plugin.ready else "failed"
     contributes: list[Any] = []
     if one is not None:
         language = visit.language
         contributes = [
-            language.plural("%(n)s page", "%(n)s pages", count) % {"n": count} for count in [len(one.panels) + len(one.screens)] if count
+            language.plural("%(n)s page", "%(n)s pages", count) % {"n": count}
+            for count in [len(one.panels) + len(one.screens)]
+            if count
         ] + [language.plural("%(n)s operation", "%(n)s operations", operations) % {"n": operations}]
     address = f"{visit.base}/modules/{plugin.id}"
     return PluginCard(
@@ -176,7 +185,9 @@ def _card(visit: Visit, plugin: PluginView) -> PluginCard:
         capabilities=tuple(
             CapabilityAsked(
                 name=CAPABILITY_NAMES.get(capability.name, capability.name),
-                reason=f"{capability.reason} ({capability.detail})" if capability.detail else capability.reason,
+                reason=f"{capability.reason} ({capability.detail})"
+                if capability.detail
+                else capability.reason,
                 icon=CAPABILITY_ICONS.get(capability.name, "database"),
                 sensitive=capability.name in SENSITIVE,
             )
@@ -184,10 +195,12 @@ def _card(visit: Visit, plugin: PluginView) -> PluginCard:
         ),
         contributes=tuple(contributes),
         fault="; ".join(plugin.problems),
-        enable=f"{address}/enable" if may and plugin.ready and not on else "",
+        enable=f"{address}/enable" if may and plugin.ready and plugin.state != "ENABLED" else "",
         disable=f"{address}/disable" if may and on else "",
         settings_href=f"{address}/settings" if on and plugin.has_settings and may else "",
-        open_href=f"{visit.base}/{plugin.id}/{one.panels[0].slug}" if on and one is not None and one.panels else "",
+        open_href=f"{visit.base}/{plugin.id}/{one.panels[0].slug}"
+        if on and one is not None and one.panels
+        else "",
     )
 
 
@@ -211,7 +224,9 @@ async def save_module_settings(request: Asking, slug: str, plugin: str) -> Respo
     if not problems:
         try:
             values = msgspec.Raw(msgspec.json.encode(bound.data))
-            await visit.call("kernel:plugin.change_settings", _settings_change(visit, plugin, values))
+            await visit.call(
+                "kernel:plugin.change_settings", _settings_change(visit, plugin, values)
+            )
         except Invalid as error:
             problems = error.problems
         else:
@@ -233,11 +248,22 @@ def _settings_kind(visit: Visit, plugin: str) -> type[msgspec.Struct]:
 
 
 def _settings_page(
-    visit: Visit, plugin: str, kind: type[msgspec.Struct], current: Any, bound: Bound | None, problems: tuple[FieldProblem, ...]
+    visit: Visit,
+    plugin: str,
+    kind: type[msgspec.Struct],
+    current: Any,
+    bound: Bound | None,
+    problems: tuple[FieldProblem, ...],
 ) -> FormPage:
     one = visit.face.contributed.get(plugin)
     domain = one.domain if one else "kernel"
-    fields = describe(kind, visit.language, domain=domain, answers=bound.answers if bound else None, record=current)
+    fields = describe(
+        kind,
+        visit.language,
+        domain=domain,
+        answers=bound.answers if bound else None,
+        record=current,
+    )
     placed, others = place(fields, problems, visit.language)
     return FormPage(
         title=_("Settings"),
@@ -263,8 +289,25 @@ async def invite(request: Asking, slug: str) -> Response[Any]:
     """Add a member."""
     visit = await Visit.open(request, slug)
     bound = bind(Invitation, _texts(await visit.form()), visit.zone)
-    refused = await _try(visit, "kernel:member.add", bound)
-    return await _members(visit, bound, refused) if refused else visit.go(f"{visit.base}/members", "made")
+    if bound.problems:
+        return await _members(visit, bound, Invalid(problems=tuple(bound.problems)))
+    try:
+        added = await visit.call("kernel:member.add", bound.data)
+    except TrophenixError as error:
+        if error.status in (401, 403, 404):
+            raise
+        return await _members(visit, bound, error)
+    if added.invitation:
+        return await _members(visit, invited=added)
+    return visit.go(f"{visit.base}/members", "made")
+
+
+@post("/admin/{slug:str}/members/{id_:str}/invitation")
+async def invite_again(request: Asking, slug: str, id_: str) -> Response[Any]:
+    """A new invitation for somebody who never came."""
+    visit = await Visit.open(request, slug)
+    await visit.form()
+    return await _members(visit, invited=await visit.call("kernel:member.invite", {"id": id_}))
 
 
 @get("/admin/{slug:str}/members/{id_:str}/role")
@@ -283,7 +326,12 @@ async def change_role(request: Asking, slug: str, id_: str) -> Response[Any]:
     refused = await _try(visit, "kernel:member.update", bound, id=id_)
     if refused:
         member = await visit.call("kernel:member.read", {"id": id_})
-        return visit.page(msgspec.structs.replace(_role_page(visit, member), notice=problem_notice(as_problem(refused))), status=refused.status)
+        return visit.page(
+            msgspec.structs.replace(
+                _role_page(visit, member), notice=problem_notice(as_problem(refused))
+            ),
+            status=refused.status,
+        )
     return visit.go(f"{visit.base}/members", "saved")
 
 
@@ -296,10 +344,17 @@ async def remove_member(request: Asking, slug: str, id_: str) -> Response[Any]:
     return visit.go(f"{visit.base}/members", "removed")
 
 
-async def _members(visit: Visit, bound: Bound | None = None, refused: TrophenixError | None = None) -> Response[Any]:
+async def _members(
+    visit: Visit,
+    bound: Bound | None = None,
+    refused: TrophenixError | None = None,
+    invited: AddedMember | None = None,
+) -> Response[Any]:
     found = await visit.call("kernel:member.list", {"limit": "200"})
     manage = visit.can("kernel:member.add")
-    fields = describe(Invitation, visit.language, fields=INVITATION, answers=bound.answers if bound else None)
+    fields = describe(
+        Invitation, visit.language, fields=INVITATION, answers=bound.answers if bound else None
+    )
     placed, others = place(fields, refused.problems if refused else (), visit.language)
     notice = problem_notice(as_problem(refused)) if refused and not refused.problems else None
     view = MembersPage(
@@ -310,6 +365,8 @@ async def _members(visit: Visit, bound: Bound | None = None, refused: TrophenixE
         fields=placed,
         errors=others,
         notice=notice,
+        link=invited.invitation or "" if invited else "",
+        link_name=invited.member.name if invited else "",
         status=refused.status if refused else 200,
     )
     return visit.page(view)
@@ -323,6 +380,11 @@ def _member(visit: Visit, row: Member, *, manage: bool) -> MemberRow:
     if manage and row.role != "owner" and not you:
         buttons = (
             Button(label=_("Change the role"), href=f"{address}/role", icon="shield"),
+            *(
+                ()
+                if row.joined
+                else (Button(label=_("Invite again"), post=f"{address}/invitation", icon="link"),)
+            ),
             Button(
                 label=_("Remove"),
                 post=f"{address}/remove",
@@ -336,7 +398,7 @@ def _member(visit: Visit, row: Member, *, manage: bool) -> MemberRow:
         name=row.name,
         email=row.email,
         role=ROLE_NAMES[row.role],
-        state=row.status,  # pyright: ignore[reportArgumentType]
+        state=row.status if row.joined or row.status != "active" else "invited",  # pyright: ignore[reportArgumentType]
         since=row.created_at,
         you=you,
         buttons=buttons,
@@ -344,7 +406,12 @@ def _member(visit: Visit, row: Member, *, manage: bool) -> MemberRow:
 
 
 def _role_page(visit: Visit, member: Member) -> FormPage:
-    fields = describe(RoleForm, visit.language, fields={"role": F(_("Role"), widget="radio", labels=ROLE_NAMES)}, record=member)
+    fields = describe(
+        RoleForm,
+        visit.language,
+        fields={"role": F(_("Role"), widget="radio", labels=ROLE_NAMES)},
+        record=member,
+    )
     return FormPage(
         title=member.name,
         crumbs=(Crumb(label=_("Members"), href=f"{visit.base}/members"),),
@@ -389,7 +456,12 @@ async def revoke_key(request: Asking, slug: str, id_: str) -> Response[Any]:
 
 
 async def _keys(
-    visit: Visit, bound: Bound | None = None, refused: TrophenixError | None = None, *, secret: str = "", secret_name: str = ""
+    visit: Visit,
+    bound: Bound | None = None,
+    refused: TrophenixError | None = None,
+    *,
+    secret: str = "",
+    secret_name: str = "",
 ) -> Response[Any]:
     found = await visit.call("kernel:key.list")
     now = visit.kernel.clock.now()
@@ -451,10 +523,16 @@ async def save_settings(request: Asking, slug: str) -> Response[Any]:
     texts = _texts(await visit.form())
     bound = bind(TenantForm, texts, visit.zone)
     version = (texts.get("version") or [""])[0]
-    refused: TrophenixError | None = Invalid(problems=tuple(bound.problems)) if bound.problems else None
+    refused: TrophenixError | None = (
+        Invalid(problems=tuple(bound.problems)) if bound.problems else None
+    )
     if refused is None:
         try:
-            await visit.call("kernel:tenant.update", bound.data, version=int(version) if version.isdecimal() else None)
+            await visit.call(
+                "kernel:tenant.update",
+                bound.data,
+                version=int(version) if version.isdecimal() else None,
+            )
         except TrophenixError as error:
             if error.status in (401, 403, 404):
                 raise
@@ -464,8 +542,16 @@ async def save_settings(request: Asking, slug: str) -> Response[Any]:
     return visit.page(_tenant_page(visit, None, version, bound, refused), status=refused.status)
 
 
-def _tenant_page(visit: Visit, record: Any, version: Any, bound: Bound | None, refused: TrophenixError | None) -> FormPage:
-    fields = describe(TenantForm, visit.language, fields=TENANT, record=record, answers=bound.answers if bound else None)
+def _tenant_page(
+    visit: Visit, record: Any, version: Any, bound: Bound | None, refused: TrophenixError | None
+) -> FormPage:
+    fields = describe(
+        TenantForm,
+        visit.language,
+        fields=TENANT,
+        record=record,
+        answers=bound.answers if bound else None,
+    )
     placed, others = place(fields, refused.problems if refused else (), visit.language)
     return FormPage(
         title=_("Settings"),
@@ -502,6 +588,7 @@ HANDLERS: Final = [
     save_module_settings,
     members,
     invite,
+    invite_again,
     role_form,
     change_role,
     remove_member,

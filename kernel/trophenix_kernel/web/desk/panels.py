@@ -104,8 +104,14 @@ async def the_list(request: Asking, slug: str, plugin: str, panel: str) -> Respo
     except Invalid as error:
         refused = problem_notice(as_problem(error))
     place = visit.place(one, found.slug)
-    extra = tuple(_import_button(at, screen) for screen in one.imports if screen.panel == found.slug and visit.can(at.name(screen.preview)))
-    return visit.page(list_page(found, query, page, place, input_struct=struct, error=refused, extra=extra))
+    extra = tuple(
+        _import_button(at, screen)
+        for screen in one.imports
+        if screen.panel == found.slug and visit.can(at.name(screen.preview))
+    )
+    return visit.page(
+        list_page(found, query, page, place, input_struct=struct, error=refused, extra=extra)
+    )
 
 
 async def _screen(visit: Visit, one: Contributed, slug: str) -> Response[Any]:
@@ -114,10 +120,20 @@ async def _screen(visit: Visit, one: Contributed, slug: str) -> Response[Any]:
         raise NotFound
     name = f"{one.plugin_id}:{screen.load}"
     struct = visit.kernel.registry.named(name).operation.input_type
-    asked = {key: values[0] for key, values in visit.query().items() if key in struct.__struct_fields__ and values[0]}
+    asked = {
+        key: values[0]
+        for key, values in visit.query().items()
+        if key in struct.__struct_fields__ and values[0]
+    }
     data = await visit.call(name, asked)
     return visit.page(
-        ScreenPage(title=screen.label, description=screen.description, plugin=one.domain, file=screen.template, data=data)
+        ScreenPage(
+            title=screen.label,
+            description=screen.description,
+            plugin=one.domain,
+            file=screen.template,
+            data=data,
+        )
     )
 
 
@@ -126,7 +142,9 @@ async def new(request: Asking, slug: str, plugin: str, panel: str) -> Response[A
     """The form to make one."""
     at = await opened(request, slug, plugin, panel)
     _require(at, at.panel.create)
-    return at.visit.page(form_page(at.panel, at.struct(at.panel.create), at.visit.place(at.one, panel)))
+    return at.visit.page(
+        form_page(at.panel, at.struct(at.panel.create), at.visit.place(at.one, panel))
+    )
 
 
 @post(PANEL + "/new")
@@ -135,10 +153,17 @@ async def create(request: Asking, slug: str, plugin: str, panel: str) -> Respons
     at = await opened(request, slug, plugin, panel)
     _require(at, at.panel.create)
     struct = at.struct(at.panel.create)
-    bound, made, refused = await _save(at, at.panel.create, struct, {}, None)
+    bound, made, refused = await _save(at, at.panel.create, struct, {}, "")
     if refused is not None:
         place = at.visit.place(at.one, panel)
-        view = form_page(at.panel, struct, place, bound=bound, problems=refused.problems, notice=_unless_placed(refused))
+        view = form_page(
+            at.panel,
+            struct,
+            place,
+            bound=bound,
+            problems=refused.problems,
+            notice=_unless_placed(refused),
+        )
         return at.visit.page(view, status=refused.status)
     id_ = getattr(made, at.panel.id, None)
     return at.visit.go(f"{at.base}/{id_}" if id_ and at.panel.read else at.base, "made")
@@ -158,8 +183,12 @@ async def record(request: Asking, slug: str, plugin: str, panel: str, id_: str) 
     related = None
     chosen = next((one for one in at.panel.related if one.slug == tab), None)
     if chosen is not None:
-        related = await at.visit.call(at.name(chosen.operation), {chosen.by: id_, "limit": str(chosen.limit)})
-    return at.visit.page(detail_page(at.panel, item, at.visit.place(at.one, panel), tab=tab, related=related))
+        related = await at.visit.call(
+            at.name(chosen.operation), {chosen.by: id_, "limit": str(chosen.limit)}
+        )
+    return at.visit.page(
+        detail_page(at.panel, item, at.visit.place(at.one, panel), tab=tab, related=related)
+    )
 
 
 @get(PANEL + "/{id_:str}/edit")
@@ -168,7 +197,9 @@ async def edit(request: Asking, slug: str, plugin: str, panel: str, id_: str) ->
     at = await opened(request, slug, plugin, panel)
     _require(at, at.panel.update)
     item = await at.item(id_)
-    return at.visit.page(form_page(at.panel, at.struct(at.panel.update), at.visit.place(at.one, panel), item=item))
+    return at.visit.page(
+        form_page(at.panel, at.struct(at.panel.update), at.visit.place(at.one, panel), item=item)
+    )
 
 
 @post(PANEL + "/{id_:str}/edit")
@@ -182,14 +213,24 @@ async def update(request: Asking, slug: str, plugin: str, panel: str, id_: str) 
     if refused is not None:
         place = at.visit.place(at.one, panel)
         view = form_page(
-            at.panel, struct, place, item=item, bound=bound, problems=refused.problems, notice=_unless_placed(refused)
+            at.panel,
+            struct,
+            place,
+            item=item,
+            bound=bound,
+            problems=refused.problems,
+            notice=_unless_placed(refused),
         )
         return at.visit.page(view, status=refused.status)
     return at.visit.go(f"{at.base}/{id_}", "saved")
 
 
 async def _save(
-    at: Opened, operation: str, struct: type[msgspec.Struct], known: Mapping[str, Any], version_field: str
+    at: Opened,
+    operation: str,
+    struct: type[msgspec.Struct],
+    known: Mapping[str, Any],
+    version_field: str,
 ) -> tuple[Bound, Any, TrophenixError | None]:
     """Bind what was posted and run the operation; a refusal comes back to be shown in the form."""
     posted = await at.visit.form()
@@ -200,7 +241,9 @@ async def _save(
     version = (texts.get(version_field) or texts.get("version") or [""])[0] if version_field else ""
     try:
         made = await at.visit.call(
-            at.name(operation), {**bound.data, **known}, version=int(version) if version.isdecimal() else None
+            at.name(operation),
+            {**bound.data, **known},
+            version=int(version) if version.isdecimal() else None,
         )
     except TrophenixError as error:
         if error.status in (401, 403, 404):
@@ -211,7 +254,9 @@ async def _save(
 
 def _unless_placed(error: TrophenixError) -> Any:
     """A notice above the form for a refusal that no field can show."""
-    return None if isinstance(error, Invalid) and error.problems else problem_notice(as_problem(error))
+    return (
+        None if isinstance(error, Invalid) and error.problems else problem_notice(as_problem(error))
+    )
 
 
 @post(PANEL + "/{id_:str}/delete")
@@ -235,7 +280,9 @@ async def delete(request: Asking, slug: str, plugin: str, panel: str, id_: str) 
 
 
 @post(PANEL + "/do/{action:str}")
-async def act_on_many(request: Asking, slug: str, plugin: str, panel: str, action: str) -> Response[Any]:
+async def act_on_many(
+    request: Asking, slug: str, plugin: str, panel: str, action: str
+) -> Response[Any]:
     """Run an action on the ticked rows."""
     at = await opened(request, slug, plugin, panel)
     posted = await at.visit.form()
@@ -252,7 +299,9 @@ async def act_on_many(request: Asking, slug: str, plugin: str, panel: str, actio
 
 
 @post(PANEL + "/{id_:str}/do/{action:str}")
-async def act_on_one(request: Asking, slug: str, plugin: str, panel: str, id_: str, action: str) -> Response[Any]:
+async def act_on_one(
+    request: Asking, slug: str, plugin: str, panel: str, id_: str, action: str
+) -> Response[Any]:
     """Run an action on one record, or a step of an import."""
     at = await opened(request, slug, plugin, panel)
     posted = await at.visit.form()
@@ -271,7 +320,9 @@ def _action(at: Opened, slug: str) -> Action:
     return found
 
 
-def _confirm(at: Opened, action: Action, address: str, back: str, ids: Sequence[str]) -> ConfirmPage:
+def _confirm(
+    at: Opened, action: Action, address: str, back: str, ids: Sequence[str]
+) -> ConfirmPage:
     hidden = (*(("id", id_) for id_ in ids), ("return_to", back))
     return ConfirmPage(
         title=at.panel.label_plural,
@@ -289,7 +340,11 @@ async def _export(at: Opened, kind: str) -> Response[Any]:
         raise NotFound
     struct = at.struct(at.panel.export)
     query = list_query(at.panel, at.visit.query())
-    given = {name: value for name, value in query.input(at.panel).items() if name in struct.__struct_fields__}
+    given = {
+        name: value
+        for name, value in query.input(at.panel).items()
+        if name in struct.__struct_fields__
+    }
     given.pop("limit", None)
     file = await at.visit.call(at.name(at.panel.export), {**given, "format": kind})
     try:
@@ -299,21 +354,25 @@ async def _export(at: Opened, kind: str) -> Response[Any]:
     return Response(
         body,
         media_type=file.content_type,
-        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.file_name)}", "Cache-Control": "private, no-store"},
+        headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.file_name)}",
+            "Cache-Control": "private, no-store",
+        },
     )
 
 
 def _require(at: Opened, operation: str) -> None:
     if not operation:
         raise NotFound
-    at.visit.kernel.pipeline.decide(at.visit.kernel.registry.named(at.name(operation)), at.visit.caller)
+    at.visit.kernel.pipeline.decide(
+        at.visit.kernel.registry.named(at.name(operation)), at.visit.caller
+    )
 
 
 # ── bringing a file in ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _import_button(at: Opened, screen: ImportScreen) -> Any:
-
 
     return Button(label=screen.label, href=f"{at.base}/{screen.slug}", icon="upload")
 
@@ -344,7 +403,9 @@ def _import_of(at: Opened, word: str) -> ImportScreen:
 
 
 @post(PANEL + "/{screen:str}/file", request_max_body_size=None)
-async def import_file(request: Asking, slug: str, plugin: str, panel: str, screen: str) -> Response[Any]:
+async def import_file(
+    request: Asking, slug: str, plugin: str, panel: str, screen: str
+) -> Response[Any]:
     """Take the file and show how it was understood."""
     at = await opened(request, slug, plugin, panel)
     bringing = _import_of(at, screen)
@@ -352,7 +413,9 @@ async def import_file(request: Asking, slug: str, plugin: str, panel: str, scree
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > (bringing.limit_mebibytes + 1) << 20:
         error = TooLarge(f"The file is larger than {bringing.limit_mebibytes} MiB.")
-        return at.visit.page(_import_page(at, bringing, step="choose", error=error.detail, status=413))
+        return at.visit.page(
+            _import_page(at, bringing, step="choose", error=error.detail, status=413)
+        )
     posted = await at.visit.form()
     file = (posted.get("file") or [None])[0]
     if not isinstance(file, UploadFile) or not file.filename:
@@ -366,20 +429,28 @@ async def import_file(request: Asking, slug: str, plugin: str, panel: str, scree
                 size += len(chunk)
                 kept.write(chunk)
         upload = Upload(path, file.filename, size, file.content_type)
-        field = next(name for name, kind in _fields(at.struct(bringing.preview)) if takes_file(kind))
+        field = next(
+            name for name, kind in _fields(at.struct(bringing.preview)) if takes_file(kind)
+        )
         preview = await at.visit.call(at.name(bringing.preview), {field: upload})
     except TrophenixError as error:
         if error.status in (401, 403, 404):
             raise
-        return at.visit.page(_import_page(at, bringing, step="choose", error=str(error), status=error.status))
+        return at.visit.page(
+            _import_page(at, bringing, step="choose", error=str(error), status=error.status)
+        )
     finally:
         path.unlink(missing_ok=True)
     address = f"{at.base}/{bringing.slug}/{preview.id}"
-    return at.visit.page(_import_page(at, bringing, step="check", path=address, apply=address, preview=preview))
+    return at.visit.page(
+        _import_page(at, bringing, step="check", path=address, apply=address, preview=preview)
+    )
 
 
 @post(PANEL + "/{screen:str}/{batch:str}")
-async def import_apply(request: Asking, slug: str, plugin: str, panel: str, screen: str, batch: str) -> Response[Any]:
+async def import_apply(
+    request: Asking, slug: str, plugin: str, panel: str, screen: str, batch: str
+) -> Response[Any]:
     """Run the import with the mapping that was checked, or take it back."""
     at = await opened(request, slug, plugin, panel)
     bringing = _import_of(at, screen)
@@ -388,14 +459,18 @@ async def import_apply(request: Asking, slug: str, plugin: str, panel: str, scre
     if posted.get("revert"):
         await at.visit.call(at.name(bringing.revert), {"id": batch})
         return at.visit.go(address, "reverted")
-    columns = sorted((name for name in posted if name.startswith("column-")), key=lambda name: int(name[7:]))
+    columns = sorted(
+        (name for name in posted if name.startswith("column-")), key=lambda name: int(name[7:])
+    )
     mapping = [str(posted[name][0]) for name in columns]
     await at.visit.call(at.name(bringing.apply), {"id": batch, "mapping": mapping})
     return at.visit.go(address)
 
 
 @get(PANEL + "/{screen:str}/{batch:str}")
-async def import_progress(request: Asking, slug: str, plugin: str, panel: str, screen: str, batch: str) -> Response[Any]:
+async def import_progress(
+    request: Asking, slug: str, plugin: str, panel: str, screen: str, batch: str
+) -> Response[Any]:
     """How far the import is, or what came of it."""
     at = await opened(request, slug, plugin, panel)
     bringing = _import_of(at, screen)
@@ -412,7 +487,9 @@ async def import_progress(request: Asking, slug: str, plugin: str, panel: str, s
         run=run,
         problems=tuple(problems.data),
         problems_total=problems.total if problems.total is not None else len(problems.data),
-        revert=address if run.revertible and bringing.revert and at.visit.can(at.name(bringing.revert)) else "",
+        revert=address
+        if run.revertible and bringing.revert and at.visit.can(at.name(bringing.revert))
+        else "",
     )
     return at.visit.page(view)
 
@@ -435,4 +512,3 @@ HANDLERS: Final = [
     import_apply,
     import_progress,
 ]
-

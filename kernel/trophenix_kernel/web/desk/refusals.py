@@ -23,7 +23,12 @@ class PageError(TrophenixError):
     title = "Something failed on our side"
 
 
-_KINDS: Final[dict[int, type[TrophenixError]]] = {400: Invalid, 404: NotFound, 405: NotFound, 413: TooLarge}
+_KINDS: Final[dict[int, type[TrophenixError]]] = {
+    400: Invalid,
+    404: NotFound,
+    405: NotFound,
+    413: TooLarge,
+}
 
 
 class _Later(Response[bytes]):
@@ -37,7 +42,7 @@ class _Later(Response[bytes]):
         """An application that makes the response and sends it."""
 
         async def send_it(scope: Any, receive: Any, send: Any) -> None:
-            response = await self._answer
+            response: Any = await self._answer
             await response.to_asgi_response(None, request)(scope, receive, send)
 
         return send_it
@@ -45,9 +50,9 @@ class _Later(Response[bytes]):
 
 async def _answer(request: Asking, error: TrophenixError) -> Response[Any]:
     parts = request.url.path.split("/")
-    slug = parts[2] if len(parts) > 2 and parts[1] == "admin" else ""  # noqa: PLR2004 - /admin/{slug}
+    slug = parts[2] if len(parts) > 2 and parts[1] == "admin" else ""
     try:
-        visit = await Visit.open(request, slug) if error.status != 401 else await Visit.of(request)  # noqa: PLR2004
+        visit = await Visit.open(request, slug) if error.status != 401 else await Visit.of(request)
     except TrophenixError:
         visit = await Visit.of(request)
     return visit.problem(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qs, quote
 from zoneinfo import ZoneInfo
 
@@ -36,7 +36,13 @@ from trophenix_kernel.panels import (
 )
 from trophenix_kernel.web.desk.face import Contributed, Face
 from trophenix_kernel.web.recognition import SESSION_COOKIE, Recognition, Seen
-from trophenix_sdk.errors import NotFound, PermissionDenied, TrophenixError, Unauthenticated, as_problem
+from trophenix_sdk.errors import (
+    NotFound,
+    PermissionDenied,
+    TrophenixError,
+    Unauthenticated,
+    as_problem,
+)
 from trophenix_sdk.i18n import gettext_lazy
 from trophenix_sdk.ids import new_id
 from trophenix_sdk.panels import nav
@@ -77,7 +83,13 @@ class Visit:
     """
 
     def __init__(
-        self, kernel: Kernel, face: Face, recognition: Recognition, request: Request[Any, Any, Any], caller: Caller, token: str
+        self,
+        kernel: Kernel,
+        face: Face,
+        recognition: Recognition,
+        request: Request[Any, Any, Any],
+        caller: Caller,
+        token: str,
     ) -> None:
         self.kernel = kernel
         self.face = face
@@ -100,7 +112,7 @@ class Visit:
         visit = await cls.of(request, slug)
         if visit.caller.identity is None:
             raise Unauthenticated
-        visit.places = await visit._places()
+        visit.places = await visit.memberships()
         if slug:
             await visit.recognition.count(visit.caller, "admin")
             if not visit.caller.rights.role:
@@ -113,7 +125,7 @@ class Visit:
         state = request.app.state
         recognition: Recognition = state.recognition
         headers = dict(request.scope["headers"])
-        seen = Seen.of(request.scope, headers, slug)
+        seen = Seen.of(cast("Any", request.scope), headers, slug)
         chosen = request.cookies.get(LANGUAGE_COOKIE)
         if chosen in ("fr", "en"):
             seen.language = chosen
@@ -138,7 +150,13 @@ class Visit:
             return False
         return True
 
-    async def call(self, name: str, given: Mapping[str, Any] | msgspec.Struct | None = None, *, version: int | None = None) -> Any:
+    async def call(
+        self,
+        name: str,
+        given: Mapping[str, Any] | msgspec.Struct | None = None,
+        *,
+        version: int | None = None,
+    ) -> Any:
         """Run an operation as the person; *given* is its input, as a struct or as plain values.
 
         Raises:
@@ -148,7 +166,11 @@ class Visit:
         kind = bound.operation.input_type
 
         def read_input() -> Any:
-            return given if isinstance(given, msgspec.Struct) else from_document(kind, given or {}, strict=False)
+            return (
+                given
+                if isinstance(given, msgspec.Struct)
+                else from_document(kind, given or {}, strict=False)
+            )
 
         started = time.perf_counter_ns()
         status = 200
@@ -178,7 +200,9 @@ class Visit:
         return [
             one
             for plugin_id, one in self.face.contributed.items()
-            if plugin_id != KERNEL and (activation := activated.get(plugin_id)) is not None and activation.enabled
+            if plugin_id != KERNEL
+            and (activation := activated.get(plugin_id)) is not None
+            and activation.enabled
         ] + [self.face.contributed[KERNEL]]
 
     def contributed(self, plugin_id: str) -> Contributed:
@@ -196,7 +220,7 @@ class Visit:
 
     def query(self) -> dict[str, list[str]]:
         """The address's parameters."""
-        raw: bytes = self.request.scope.get("query_string", b"")
+        raw: bytes = self.request.scope["query_string"]
         return parse_qs(raw.decode("latin-1"), keep_blank_values=True)
 
     async def form(self) -> dict[str, list[str]]:
@@ -216,10 +240,16 @@ class Visit:
         Raises:
             PermissionDenied: the token is missing or another session's.
         """
-        sent = self.request.headers.get("x-csrf-token") or str((posted.get("csrf_token") or [""])[0])
-        if not self.token or not hmac.compare_digest(sent.encode(), csrf_token(self.token).encode()):
+        sent = self.request.headers.get("x-csrf-token") or str(
+            (posted.get("csrf_token") or [""])[0]
+        )
+        if not self.token or not hmac.compare_digest(
+            sent.encode(), csrf_token(self.token).encode()
+        ):
             raise PermissionDenied(
-                "The form was not made for this session.", next_step="Load the page again and repeat.", code="form_expired"
+                "The form was not made for this session.",
+                next_step="Load the page again and repeat.",
+                code="form_expired",
             )
 
     # ── answering ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -253,7 +283,12 @@ class Visit:
         """The view drawn, whole or the part htmx asked for."""
         headers = {name.lower(): value for name, value in self.request.headers.items()}
         drawn = render(self.face.environment, view, self.frame(), request=headers, zone=self.zone)
-        answer = Response(drawn.body, status_code=status or drawn.status, headers=dict(drawn.headers), media_type=None)
+        answer = Response(
+            drawn.body,
+            status_code=status or drawn.status,
+            headers=dict(drawn.headers),
+            media_type=None,
+        )
         if TOAST_COOKIE in self.request.cookies and headers.get("hx-request") != "true":
             answer.delete_cookie(TOAST_COOKIE)
         return answer
@@ -261,16 +296,20 @@ class Visit:
     def go(self, address: str, toast: str = "") -> Response[Any]:
         """Send the browser on, by htmx's way or by the ordinary one."""
         if self.request.headers.get("hx-request") == "true":
-            answer: Response[Any] = Response(b"", status_code=200, headers={"HX-Redirect": address}, media_type="text/html")
+            answer: Response[Any] = Response(
+                b"", status_code=200, headers={"HX-Redirect": address}, media_type="text/html"
+            )
         else:
             answer = Redirect(address, status_code=303)
         if toast:
-            answer.set_cookie(TOAST_COOKIE, toast, max_age=30, httponly=True, samesite="lax", path="/")
+            answer.set_cookie(
+                TOAST_COOKIE, toast, max_age=30, httponly=True, samesite="lax", path="/"
+            )
         return answer
 
     def problem(self, error: TrophenixError) -> Response[Any]:
         """The page of a refusal; a stranger is sent to sign in."""
-        if error.status == 401:  # noqa: PLR2004
+        if error.status == 401:
             address = self.request.url.path
             if self.request.url.query:
                 address += f"?{self.request.url.query}"
@@ -278,7 +317,9 @@ class Visit:
         retry = next((int(value) for name, value in error.headers if name == "Retry-After"), 0)
         known = bool(self.caller.rights.role)
         view = problem_page(
-            as_problem(error, request_id=self.caller.request_id), home=self.base if known else "/admin", retry_seconds=retry
+            as_problem(error, request_id=self.caller.request_id),
+            home=self.base if known else "/admin",
+            retry_seconds=retry,
         )
         return self.page(view, status=error.status)
 
@@ -293,7 +334,11 @@ class Visit:
             language=self.caller.locale,
             csrf=csrf_token(self.token) if self.token else "",
             mode=mode if mode in ("light", "dark") else "auto",  # pyright: ignore[reportArgumentType]
-            tenant=TenantChoice(name=record.name, slug=record.slug, note=record.plan.capitalize(), current=True) if record else None,
+            tenant=TenantChoice(
+                name=record.name, slug=record.slug, note=record.plan.capitalize(), current=True
+            )
+            if record
+            else None,
             tenants=tuple(
                 TenantChoice(
                     name=place.name,
@@ -304,7 +349,9 @@ class Visit:
                 )
                 for place in self.places[:50]
             ),
-            person=Person(name=identity.name, role=ROLE_NAMES.get(self.caller.rights.role, "")) if identity else None,
+            person=Person(name=identity.name, role=ROLE_NAMES.get(self.caller.rights.role, ""))
+            if identity
+            else None,
             nav=self._navigation() if record else (),
             toasts=(Toast(text=TOASTS[toast]),) if toast in TOASTS else (),
             paths=Paths(home=self.base, account="/admin/account"),
@@ -324,10 +371,20 @@ class Visit:
         for one in self.enabled():
             for panel in one.panels:
                 if self.can(f"{one.plugin_id}:{panel.list}"):
-                    add(panel.group, panel.label_plural, f"{self.base}/{one.plugin_id}/{panel.slug}", panel.icon)
+                    add(
+                        panel.group,
+                        panel.label_plural,
+                        f"{self.base}/{one.plugin_id}/{panel.slug}",
+                        panel.icon,
+                    )
             for screen in one.screens:
                 if not screen.panel and self.can(f"{one.plugin_id}:{screen.load}"):
-                    add(screen.group, screen.label, f"{self.base}/{one.plugin_id}/{screen.slug}", screen.icon)
+                    add(
+                        screen.group,
+                        screen.label,
+                        f"{self.base}/{one.plugin_id}/{screen.slug}",
+                        screen.icon,
+                    )
         for name, label, word, icon in (
             ("kernel:member.list", _("Members"), "members", "users-round"),
             ("kernel:key.list", _("API keys"), "keys", "key-round"),
@@ -336,11 +393,17 @@ class Visit:
         ):
             if self.can(name):
                 add(nav.ORGANISATION, label, f"{self.base}/{word}", icon)
-        home = NavItem(label=_("Dashboard"), href=self.base, icon="layout-dashboard", current=path == self.base)
+        home = NavItem(
+            label=_("Dashboard"), href=self.base, icon="layout-dashboard", current=path == self.base
+        )
         ordered = sorted(groups.values(), key=lambda group: group[0])
-        return (NavSection(items=(home,)), *(NavSection(label=label, items=tuple(items)) for _order, label, items in ordered))
+        return (
+            NavSection(items=(home,)),
+            *(NavSection(label=label, items=tuple(items)) for _order, label, items in ordered),
+        )
 
-    async def _places(self) -> list[Membership]:
+    async def memberships(self) -> list[Membership]:
+        """Where the person belongs."""
         me = await self.call("kernel:account.me")
         return me.tenants
 

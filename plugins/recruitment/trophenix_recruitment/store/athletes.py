@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from trophenix_recruitment.countries import CodeSystem
-from trophenix_recruitment.keys import plain_ids, search_keys
+from trophenix_recruitment.keys import SearchKeys, plain_ids, search_keys
 from trophenix_recruitment.model import AthleteDraft, ExternalId, Sex, Visibility
 from trophenix_sdk.context import Database
 from trophenix_sdk.database import Query
@@ -164,9 +164,8 @@ _FORGET: Final = Query(
 )
 
 
-def values_of(draft: AthleteDraft) -> tuple[Any, ...]:
-    """One value per column of `VALUES`."""
-    keys = search_keys(draft)
+def values_of(draft: AthleteDraft, keys: SearchKeys | None = None) -> tuple[Any, ...]:
+    """One value per column of `VALUES`; *keys* are the draft's, when they are known already."""
     return (
         draft.family_name,
         draft.given_name,
@@ -184,7 +183,7 @@ def values_of(draft: AthleteDraft) -> tuple[Any, ...]:
         draft.club,
         draft.visibility,
         draft.attributes,
-        *keys,
+        *(keys or search_keys(draft)),
     )
 
 

@@ -1,0 +1,358 @@
+"""Imports as rows: the batch, its file in pieces, and what became of every line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from trophenix_recruitment.keys import plain_ids
+from trophenix_recruitment.model import AthleteDraft
+from trophenix_recruitment.store.athletes import SCHEMA, VALUES, values_of
+from trophenix_sdk.context import Database
+from trophenix_sdk.database import Query
+
+CHUNK_BYTES: Final = 1 << 20
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """An import as it is stored; the fields stand in the order of `_BATCH`."""
+
+    id: UUID
+    source: str
+    file_name: str
+    file_bytes: int | None
+    mapping: dict[str, Any] | None
+    format: str
+    batch_size: int
+    status: str
+    job_id: UUID | None
+    total: int
+    imported: int
+    updated: int
+    unchanged: int
+    repeated: int
+    rejected: int
+    errors: int
+    warnings: int
+    duplicates_proposed: int
+    kept: int
+    duration_ms: int | None
+    created_by_name: str
+    created_at: datetime
+    finished_at: datetime | None
+    reverted_at: datetime | None
+    reverted_by_name: str | None
+
+
+class Tally(msgspec.Struct):
+    """The counters of a batch; ``unchanged`` holds ``repeated`` rows too."""
+
+    total: int = 0
+    imported: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    errors: int = 0
+    warnings: int = 0
+    duplicates_proposed: int = 0
+
+
+class Line(NamedTuple):
+    """What became of one row; the last three are JSON, encoded."""
+
+    seq: int
+    line: int
+    status: str
+    athlete_id: UUID | None
+    version: int | None
+    problems: bytes | None = None
+    raw: bytes | None = None
+    before: bytes | None = None
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One remark on one row, or a row without remarks."""
+
+    seq: int
+    number: int
+    line: int
+    status: str
+    athlete_id: UUID | None
+    column: str | None
+    code: str | None
+    message: str | None
+    value: str | None
+    severity: str | None
+
+
+_COUNTERS: Final = (
+    "total",
+    "imported",
+    "updated",
+    "unchanged",
+    "repeated",
+    "rejected",
+    "errors",
+    "warnings",
+    "duplicates_proposed",
+)
+_BATCH: Final = (
+    "b.id, b.source, b.file_name, b.file_bytes, b.mapping, b.format, b.batch_size, b.status, b.job_id, b.total, b.imported, b.updated,"
+    " b.unchanged, b.repeated, b.rejected, b.errors, b.warnings, b.duplicates_proposed, b.kept, b.duration_ms, b.created_by_name,"
+    " b.created_at, b.finished_at, b.reverted_at, b.reverted_by_name"
+)
+_ONE: Final = Query(f"select {_BATCH} from {SCHEMA}.import_batch b where b.id = :id", Batch)
+_LOCKED: Final = Query(
+    f"select {_BATCH} from {SCHEMA}.import_batch b where b.id = :id for update of b", Batch
+)
+_PAGE: Final = Query(
+    f"select {_BATCH} from {SCHEMA}.import_batch b where (cast(:after as uuid) is null or b.id < :after)"
+    " and (cast(:status as text) is null or b.status = :status) order by b.id desc limit :limit",
+    Batch,
+)
+_SAME_FILE: Final = Query(
+    f"select {_BATCH} from {SCHEMA}.import_batch b where b.sha256 = :sha256 and b.asked = :asked"
+    " and b.status not in ('reverted', 'failed') for update of b",
+    Batch,
+)
+_INSERT: Final = Query(
+    f"insert into {SCHEMA}.import_batch (id, source, file_name, file_bytes, sha256, asked, mapping, batch_size, status, job_id,"
+    " created_by, created_by_name, created_at)"
+    " values (:id, :source, :file_name, :file_bytes, :sha256, :asked, :mapping, :batch_size, :status, :job_id, :who, :name, :now)"
+)
+_QUEUE: Final = Query(
+    f"update {SCHEMA}.import_batch set status = :status, job_id = :job_id, asked = coalesce(:asked, asked),"
+    " mapping = coalesce(:mapping, mapping) where id = :id"
+)
+_FINISH: Final = Query(
+    f"update {SCHEMA}.import_batch set status = :status, mapping = :mapping, format = :format, duration_ms = :duration_ms,"
+    f" finished_at = :now, {', '.join(f'{name} = :{name}' for name in _COUNTERS)} where id = :id returning id",
+    UUID,
+)
+_ADD_CHUNK: Final = Query(
+    f"insert into {SCHEMA}.import_file (id, batch_id, seq, chunk) values (:id, :batch, :seq, :chunk)"
+)
+_CHUNK: Final = Query(
+    f"select chunk from {SCHEMA}.import_file where batch_id = :batch and seq = :seq", bytes
+)
+_ROWS: Final = Query(
+    f"insert into {SCHEMA}.import_row (batch_id, seq, line, status, athlete_id, version, problems, raw, before)"
+    " select :batch, r.seq, r.line, r.status, r.athlete_id, r.version, r.problems, r.raw, r.before from"
+    " unnest(cast(:seqs as integer[]), cast(:lines as integer[]), cast(:statuses as text[]), cast(:athletes as uuid[]),"
+    " cast(:versions as integer[]), cast(:problems as jsonb[]), cast(:raws as jsonb[]), cast(:befores as jsonb[]))"
+    " as r(seq, line, status, athlete_id, version, problems, raw, before)"
+)
+_DROP_ROWS: Final = Query(f"delete from {SCHEMA}.import_row where batch_id = :batch")
+_DROP_LINKS: Final = Query(
+    f"delete from {SCHEMA}.duplicate_link where batch_id = :batch and decision is null"
+)
+_FINDINGS: Final = Query(
+    "select r.seq, cast(coalesce(p.number, 0) as integer), r.line, r.status, r.athlete_id, p.problem ->> 'column', p.problem ->> 'code',"
+    " p.problem ->> 'message', p.problem ->> 'value', p.problem ->> 'severity'"
+    f" from {SCHEMA}.import_row r"
+    " left join lateral jsonb_array_elements(r.problems) with ordinality as p(problem, number) on true"
+    " where r.batch_id = :batch and (cast(:status as text) is null or r.status = :status)"
+    " and r.seq >= :seq and (r.seq, coalesce(p.number, 0)) > (:seq, cast(:number as bigint))"
+    " and (not cast(:faults as boolean) or p.problem is not null)"
+    " order by r.seq, p.number limit :limit",
+    Finding,
+)
+_WRITTEN: Final = ", ".join(VALUES)
+_ADD_STAGED: Final = Query(
+    f"insert into {SCHEMA}.athlete (id, {_WRITTEN}, created_at, updated_at)"
+    f" select id, {_WRITTEN}, :now, :now from pg_temp.staged_athletes"
+)
+_CHANGE_STAGED: Final = Query(
+    f"update {SCHEMA}.athlete a set ({_WRITTEN}, version, updated_at) ="
+    f" ({', '.join(f's.{name}' for name in VALUES)}, a.version + 1, :now)"
+    " from pg_temp.staged_changes s where a.id = s.id and a.version = s.known_version"
+)
+_ADD_IDS: Final = Query(
+    f"insert into {SCHEMA}.external_id (scheme, value, athlete_id) select i.scheme, i.value, i.athlete_id"
+    " from unnest(cast(:schemes as text[]), cast(:values as text[]), cast(:athletes as uuid[])) as i(scheme, value, athlete_id)"
+    " order by i.scheme, i.value"
+)
+_DROP_STAGED: Final = {
+    name: Query(f"drop table pg_temp.{name}") for name in ("staged_athletes", "staged_changes")
+}
+_CREATED: Final = Query(
+    f"select r.athlete_id, r.version from {SCHEMA}.import_row r where r.batch_id = :batch and r.status = :status", tuple
+)
+_REMOVE: Final = Query(
+    f"with gone as (delete from {SCHEMA}.athlete a using {SCHEMA}.import_row r"
+    " where r.batch_id = :batch and r.status = 'imported' and a.id = r.athlete_id and a.version = r.version returning a.id)"
+    f" update {SCHEMA}.import_row r set status = 'reverted', raw = null from gone where r.batch_id = :batch and r.athlete_id = gone.id"
+    " and r.status = 'imported'"
+)
+_RESTORABLE: Final = Query(
+    f"select r.seq, r.athlete_id, r.version, r.before from {SCHEMA}.import_row r"
+    f" join {SCHEMA}.athlete a on a.id = r.athlete_id and a.version = r.version"
+    " where r.batch_id = :batch and r.status = 'updated' and r.seq > :seq order by r.seq limit :limit for update of a",
+    tuple,
+)
+_RESTORED: Final = Query(
+    f"update {SCHEMA}.import_row set status = 'reverted', before = null"
+    " where batch_id = :batch and seq = any (cast(:seqs as integer[]))"
+)
+_KEEP_REST: Final = Query(
+    f"update {SCHEMA}.import_row set status = 'kept', problems = coalesce(problems, '[]') || cast(:problem as jsonb)"
+    " where batch_id = :batch and status in ('imported', 'updated') and exists"
+    f" (select from {SCHEMA}.athlete a where a.id = import_row.athlete_id)"
+)
+_FORGET_REST: Final = Query(
+    f"update {SCHEMA}.import_row set status = 'reverted' where batch_id = :batch and status in ('imported', 'updated')"
+)
+_REVERTED: Final = Query(
+    f"update {SCHEMA}.import_batch set status = 'reverted', kept = :kept, reverted_at = :now, reverted_by_name = :name where id = :id"
+)
+
+
+async def read(db: Database, batch_id: UUID) -> Batch:
+    """The batch.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    return await db.one(_ONE, id=batch_id)
+
+
+async def lock(db: Database, batch_id: UUID) -> Batch:
+    """The batch, which nobody else can change until this transaction ends.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    return await db.one(_LOCKED, id=batch_id)
+
+
+async def page(db: Database, limit: int, after: UUID | None, status: str | None) -> list[Batch]:
+    """At most *limit* batches, newest first."""
+    return await db.all(_PAGE, limit=limit, after=after, status=status)
+
+
+async def same_file(db: Database, sha256: bytes, asked: str) -> Batch | None:
+    """The batch of the same file under the same mapping, unless it was taken back."""
+    return await db.first(_SAME_FILE, sha256=sha256, asked=asked)
+
+
+async def insert(db: Database, batch_id: UUID, **values: Any) -> None:
+    """The batch is stored, waiting.
+
+    Raises:
+        Conflict: ``import_batch_same_file``, the same file came in at the same moment.
+    """
+    await db.execute(_INSERT, id=batch_id, **values)
+
+
+async def queue(
+    db: Database, batch_id: UUID, status: str, job_id: UUID, asked: str | None = None, mapping: Any = None
+) -> None:
+    """The batch waits for its job, under another mapping if one is given."""
+    await db.execute(_QUEUE, id=batch_id, status=status, job_id=job_id, asked=asked, mapping=mapping)
+
+
+async def finish(db: Database, batch_id: UUID, tally: Tally, **values: Any) -> None:
+    """The batch has its outcome; *values* are status, mapping, format, duration_ms and now."""
+    await db.one(_FINISH, id=batch_id, **msgspec.structs.asdict(tally), **values)
+
+
+async def add_chunk(db: Database, chunk_id: UUID, batch_id: UUID, seq: int, chunk: bytes) -> None:
+    """A piece of the file is kept."""
+    await db.execute(_ADD_CHUNK, id=chunk_id, batch=batch_id, seq=seq, chunk=chunk)
+
+
+async def chunk(db: Database, batch_id: UUID, seq: int) -> bytes | None:
+    """A piece of the file, ``None`` behind the last."""
+    return await db.first(_CHUNK, batch=batch_id, seq=seq)
+
+
+async def add_lines(db: Database, batch_id: UUID, lines: Sequence[Line]) -> None:
+    """What became of the rows is kept."""
+    if not lines:
+        return
+    columns = list(zip(*lines, strict=True))
+    names = ("seqs", "lines", "statuses", "athletes", "versions", "problems", "raws", "befores")
+    await db.execute(_ROWS, batch=batch_id, **dict(zip(names, columns, strict=True)))
+
+
+async def clear(db: Database, batch_id: UUID) -> None:
+    """Nothing is kept of an earlier look at the batch."""
+    await db.execute(_DROP_ROWS, batch=batch_id)
+    await db.execute(_DROP_LINKS, batch=batch_id)
+
+
+async def findings(
+    db: Database,
+    batch_id: UUID,
+    *,
+    status: str | None,
+    faults: bool,
+    after: tuple[int, int],
+    limit: int,
+) -> list[Finding]:
+    """Remarks on the rows, in the order of the file; rows without any appear once unless only *faults* are asked for."""
+    return await db.all(
+        _FINDINGS,
+        batch=batch_id,
+        status=status,
+        faults=faults,
+        seq=after[0],
+        number=after[1],
+        limit=limit,
+    )
+
+
+async def add_athletes(
+    db: Database, added: Sequence[tuple[UUID, AthleteDraft, tuple[Any, ...]]], now: datetime
+) -> None:
+    """All athletes of *added* (id, draft, its values) are stored.
+
+    Raises:
+        Conflict: ``external_id_taken``, an identifier belongs to another athlete.
+    """
+    if not added:
+        return
+    await db.stage(
+        "staged_athletes",
+        {"id": "uuid", **VALUES},
+        [(athlete_id, *values) for athlete_id, _, values in added],
+    )
+    await db.execute(_ADD_STAGED, now=now)
+    await db.execute(_DROP_STAGED["staged_athletes"])
+    await _add_ids(
+        db, [(one, athlete_id) for athlete_id, draft, _ in added for one in plain_ids(draft)]
+    )
+
+
+async def change_athletes(
+    db: Database,
+    changed: Sequence[tuple[UUID, int, AthleteDraft, Iterable[tuple[str, str]]]],
+    now: datetime,
+) -> int:
+    """How many athletes of *changed* (id, version found, new values, new identifiers) were still at their version, and have changed."""
+    if not changed:
+        return 0
+    await db.stage(
+        "staged_changes",
+        {"id": "uuid", "known_version": "integer", **VALUES},
+        [(athlete_id, version, *values_of(draft)) for athlete_id, version, draft, _ in changed],
+    )
+    count = await db.execute(_CHANGE_STAGED, now=now)
+    await db.execute(_DROP_STAGED["staged_changes"])
+    await _add_ids(db, [(one, athlete_id) for athlete_id, _, _, ids in changed for one in ids])
+    return count
+
+
+async def _add_ids(db: Database, ids: Sequence[tuple[tuple[str, str], UUID]]) -> None:
+    if ids:
+        await db.execute(
+            _ADD_IDS,
+            schemes=[one[0] for one, _ in ids],
+            values=[one[1] for one, _ in ids],
+            athletes=[athlete_id for _, athlete_id in ids],
+        )
