@@ -42,8 +42,3 @@ def children(pid: int) -> list[int]:
         for task in Path(f"/proc/{pid}/task").iterdir()
         for word in (task / "children").read_text().split()
     ]
-
-
-def command_line(pid: int) -> str:
-    """How a process was started."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from machine import children, command_line
+from machine import children
 
 HERE: Final = Path(__file__).parent
 START_SECONDS: Final = 60
@@ -60,10 +60,8 @@ def serving(
         )
         try:
             _wait(process, port, log)
-            workers = [
-                child for child in children(process.pid) if "spawn_main" in command_line(child)
-            ]
-            yield Server(port, workers[0])
+            (worker,) = children(process.pid)
+            yield Server(port, worker)
         finally:
             process.terminate()
             try:

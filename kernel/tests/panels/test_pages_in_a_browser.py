@@ -52,9 +52,9 @@ FACES = (
 OVERFLOW = """() => {
   const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   if (wide <= 0) return [];
-  return [...document.querySelectorAll("body *")]
-    .filter((part) => part.getBoundingClientRect().right > innerWidth + 1 && !part.closest(".tx-table-wrap, .tx-tabs, .tx-chart-scroll"))
-    .slice(0, 5).map((part) => part.className + " " + part.textContent.trim().slice(0, 40));
+  const said = (part) => part.className + " " + part.textContent.trim().slice(0, 40);
+  const beyond = (part) => { const at = part.getBoundingClientRect(); return at.right > innerWidth + 1 || at.left < -1; };
+  return [wide + " pixels", ...[...document.querySelectorAll("body *")].filter(beyond).slice(0, 8).map(said)];
 }"""
 
 

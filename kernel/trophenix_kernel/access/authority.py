@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
 import casbin
+from casbin import util
 from casbin.model import Model
-from casbin.util import key_match
 
 from trophenix_kernel.access.model import Grant
 from trophenix_sdk.permissions import ROLES
@@ -23,6 +23,7 @@ from trophenix_sdk.permissions import ROLES
 # Casbin logs a warning for every refusal; a refusal is an ordinary answer here.
 logging.getLogger("casbin").setLevel(logging.ERROR)
 
+_matches: Final = cast("Callable[[str, str], bool]", cast("Any", util).key_match)
 _MODEL: Final = """
 [request_definition]
 r = sub, dom, act
@@ -32,13 +33,17 @@ p = sub, dom, act, eft
 
 [role_definition]
 g = _, _, _
+g2 = _, _, _
 
 [policy_effect]
 e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 
 [matchers]
-m = r.dom == p.dom && keyMatch(r.act, p.act) && g(r.sub, p.sub, r.dom)
+m = r.dom == p.dom && keyMatch(r.act, p.act) && \
+(p.eft == "allow" && g(r.sub, p.sub, r.dom) || p.eft == "deny" && g2(r.sub, p.sub, r.dom))
 """
+# g passes permissions up from role to role; g2 knows only a person's own role. What is denied to viewers would otherwise be denied to the
+# owner as well, who holds all that viewers hold.
 
 
 def enforcer(
@@ -63,6 +68,7 @@ def enforcer(
         made.add_grouping_policy(f"role:{upper}", f"role:{lower}", domain)
     for user, role in members.items():
         made.add_grouping_policy(f"user:{user}", f"role:{role}", domain)
+        made.add_named_grouping_policy("g2", f"user:{user}", f"role:{role}", domain)
     for permission, role in declared.items():
         if role is not None:
             made.add_policy(f"role:{role}", domain, permission, "allow")
@@ -106,13 +112,16 @@ def _compile(
     made: Any, subject: str, domain: str, declared: Mapping[str, str | None]
 ) -> frozenset[str]:
     lines = cast("list[list[str]]", made.get_implicit_permissions_for_user(subject, domain))
+    direct = {subject, *cast("list[str]", made.get_roles_for_user_in_domain(subject, domain))}
     allowed: set[str] = set()
     denied: set[str] = set()
     for line in lines:
         pattern, effect = line[2], line[3]
+        if effect == "deny" and line[0] not in direct:
+            continue
         into = denied if effect == "deny" else allowed
         if "*" in pattern:
-            into.update(name for name in declared if key_match(name, pattern))
+            into.update(name for name in declared if _matches(name, pattern))
         elif pattern in declared:
             into.add(pattern)
     return frozenset(allowed - denied)

@@ -310,8 +310,11 @@ async def put_grant(ctx: Call, given: NewGrant) -> GrantView:
         raise Invalid(fault, problems=(FieldProblem("/subject", "unknown_role", fault),))
     if given.effect == "allow" and not set(covered) <= ctx.caller.rights.permissions:
         raise PermissionDenied("You can give only what you have yourself.")
-    if given.effect == "deny" and given.subject_kind == "role" and given.subject == "owner":
-        raise Conflict("Nothing can be denied to the owner.", code="owner_is_fixed")
+    if given.effect == "deny":
+        role = await _role_of(ctx, given.subject) if given.subject_kind == "user" else given.subject
+        if role == "owner":
+            raise Conflict("Nothing can be denied to the owner.", code="owner_is_fixed")
+        _check_rank(ctx, role)
     row = await ctx.db.one(
         grants.INSERT_GRANT,
         id=new_id(),
@@ -359,6 +362,25 @@ async def list_permissions(ctx: Call) -> PermissionList:
 _BY_USER: Final = Query(
     f"select {_COLUMNS} from {_FROM} where m.user_id = :user and m.status <> 'removed'", Member
 )
+
+
+async def _role_of(ctx: Call, subject: str) -> str:
+    """The highest role a person holds here, by membership or from above in the tree.
+
+    Raises:
+        Invalid: the subject is nobody of this tenant.
+    """
+    entry = ctx.caller.entry
+    here = {entry.record.id, *entry.record.ancestors} if entry else set[UUID]()
+    try:
+        memberships = await services(ctx).credentials.memberships(UUID(subject))
+    except ValueError:
+        memberships = []
+    roles = [one.role for one in memberships if one.tenant_id in here and one.status != "removed"]
+    if not roles:
+        fault = f"{subject!r} is not the id of a person of this tenant"
+        raise Invalid(fault, problems=(FieldProblem("/subject", "unknown_user", fault),))
+    return min(roles, key=_RANK.__getitem__)
 
 
 def _check_rank(ctx: Call, role: str) -> None:

@@ -195,6 +195,7 @@ async def enable_plugin(ctx: Call, given: Enabling) -> PluginView:
         target=given.plugin_id,
         details={"consent": given.consent, "version": record.version},
     )
+    _seen_at_once(ctx)
     earlier = activated.get(given.plugin_id)
     hooks = services(ctx).hooks
     ctx.after_commit.append(
@@ -234,6 +235,7 @@ async def disable_plugin(ctx: Call, given: OnePlugin) -> PluginView:
     if changed is None:
         raise Conflict(f"{given.plugin_id} is not switched on.", code="plugin_not_enabled")
     ctx.audit("Module switched off", target=given.plugin_id)
+    _seen_at_once(ctx)
     hooks = services(ctx).hooks
     ctx.after_commit.append(
         lambda: hooks.changed(ctx.caller, given.plugin_id, "tenant_disabled", "switched off")
@@ -290,6 +292,7 @@ async def change_settings(ctx: Call, given: SettingsChange) -> SettingsValue:
             code="plugin_not_enabled",
         )
     ctx.audit("Module settings changed", target=given.plugin_id)
+    _seen_at_once(ctx)
     return _settings_value(given.plugin_id, kind, changed.settings)
 
 
@@ -365,6 +368,15 @@ def view(ctx: Call, record: PluginRecord, *, consented: list[str] | None = None)
         has_settings=bool(record.contributions.settings),
         problems=[problem.message for problem in record.errors],
     )
+
+
+def _seen_at_once(ctx: Call) -> None:
+    """Whoever changed it sees the change in the very next call, before the database's announcement has come round."""
+
+    async def forget() -> None:
+        services(ctx).activations.forget(ctx.tenant.id)
+
+    ctx.after_commit.append(forget)
 
 
 def _text(reason: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from trophenix_kernel.identity import api_keys, passwords, store
+from trophenix_kernel.identity.attempts import Attempts
 from trophenix_kernel.identity.model import (
     INVITATION_DAYS,
     SESSION_DAYS,
@@ -40,6 +41,7 @@ class Credentials:
     def __init__(self, platform: Platform, changes: Changes, clock: Clock) -> None:
         self._platform = platform
         self._clock = clock
+        self._attempts = Attempts()
         self._keys = changes.cache(self._load_key)
         self._sessions = changes.cache(self._load_session)
         self._memberships = changes.cache(self._load_memberships)
@@ -98,9 +100,11 @@ class Credentials:
 
         Raises:
             Unauthenticated: no session was made.
+            RateLimited: too many attempts came from *ip*.
         """
-        user = await self._platform.first(store.USER_BY_EMAIL, email=email.strip().lower())
         now = self._clock.now()
+        self._attempts.count(ip, now)
+        user = await self._platform.first(store.USER_BY_EMAIL, email=email.strip().lower())
         right = await passwords.verify(password, user.password_hash if user else None)
         locked = user is not None and user.locked_until is not None and user.locked_until > now
         if user is None or not right or locked or user.status != "active":
@@ -284,9 +288,7 @@ class Credentials:
         failures = await self._platform.first(store.COUNT_FAILURE, id=user) or 0
         seconds = lock_seconds(failures)
         if seconds:
-            await self._platform.first(
-                store.LOCK, id=user, until=now + timedelta(seconds=seconds)
-            )
+            await self._platform.first(store.LOCK, id=user, until=now + timedelta(seconds=seconds))
 
     async def _load_key(self, key: str) -> Identity | None:
         row = await self._platform.first(store.KEY_BY_DIGEST, digest=api_keys.digest(key))

@@ -28,10 +28,11 @@ class Fields:
         names: encoded field name → its type.
         required: names without a default.
         lists: names whose value is a list, which a query string may repeat.
+        raws: names whose value stays JSON.
         uploads: names that take a file.
     """
 
-    __slots__ = ("decoder", "kind", "lists", "names", "required", "uploads")
+    __slots__ = ("decoder", "kind", "lists", "names", "raws", "required", "uploads")
 
     def __init__(self, kind: type[msgspec.Struct]) -> None:
         self.kind = kind
@@ -41,6 +42,7 @@ class Fields:
         self.required = frozenset(field.encode_name for field in fields if field.required)
         self.uploads = frozenset(name for name, type_ in self.names.items() if takes_file(type_))
         self.lists = frozenset(name for name, type_ in self.names.items() if _is_list(type_))
+        self.raws = frozenset(name for name, type_ in self.names.items() if type_ is msgspec.Raw)
 
 
 @functools.cache
@@ -109,6 +111,12 @@ def from_document(kind: type[msgspec.Struct], document: Mapping[str, Any], *, st
         for name in document
         if name not in fields.names
     ]
+    if fields.raws:
+        # Only a decoder makes these by itself; here the value is a plain one already.
+        document = {
+            name: msgspec.Raw(msgspec.json.encode(value)) if name in fields.raws else value
+            for name, value in document.items()
+        }
     if not problems:
         try:
             return msgspec.convert(document, kind, strict=strict)

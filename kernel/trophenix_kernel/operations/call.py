@@ -15,7 +15,7 @@ from trophenix_kernel.operations.registry import Bound
 from trophenix_kernel.plugins.activations import Activated
 from trophenix_kernel.tenancy.directory import Entry
 from trophenix_sdk.clock import Clock
-from trophenix_sdk.context import Actor, Database, Tenant
+from trophenix_sdk.context import Actor, Database, JobState, Tenant
 from trophenix_sdk.ids import new_id
 
 if TYPE_CHECKING:
@@ -228,6 +228,10 @@ class Call:
         job = job_of(bound, input, self.caller)
         self.jobs.append(job)
         return job["id"]
+
+    async def job(self, job_id: UUID) -> JobState | None:
+        """How far a job of this plugin is, as others see it; ``None`` when there is no such job."""
+        return await self.pipeline.job_state(self, job_id)
 
 
 def job_of(bound: Bound, given: msgspec.Struct, caller: Caller) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from trophenix_kernel.storage.pool import Pool
 from trophenix_kernel.storage.session import APP_ROLE, Reader, Transaction
 from trophenix_kernel.tenancy.model import TenantUnavailable
 from trophenix_sdk.clock import Clock
-from trophenix_sdk.context import Database
+from trophenix_sdk.context import Database, JobState
 from trophenix_sdk.database import Query
 from trophenix_sdk.errors import (
     Conflict,
@@ -40,6 +40,10 @@ from trophenix_sdk.operations import Empty
 
 IDEMPOTENCY_LIFETIME: Final = timedelta(hours=24)
 
+_JOB_STATE: Final = Query(
+    "select status, done, total, problem from kernel.jobs where id = :id and starts_with(operation, :prefix)",
+    JobState,
+)
 _USE_LIMIT: Final = Query("select kernel.use_limit(:name, :amount, :maximum)", int)
 
 
@@ -315,6 +319,11 @@ class Pipeline:
         maximum = self._maximum(name, call.tenant.plan)
         async with transaction.as_role(APP_ROLE):
             return await transaction.one(_USE_LIMIT, name=name, amount=amount, maximum=maximum)
+
+    async def job_state(self, call: Call, job_id: UUID) -> JobState | None:
+        """How far a job of the call's plugin is; read beside its transaction, so that a long one can be watched."""
+        reader = Reader(self._pool(call.bound, call.caller), APP_ROLE, _tenant_id(call.caller))
+        return await reader.first(_JOB_STATE, id=job_id, prefix=f"{call.bound.plugin_id}:")
 
     # ── parts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

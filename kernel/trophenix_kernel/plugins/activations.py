@@ -74,6 +74,10 @@ class Activations:
         known = self._kept.peek(tenant)
         return known if known is not None else await self._kept.get(tenant)
 
+    def forget(self, tenant: UUID) -> None:
+        """The next call of this process sees what was just committed; other processes hear of it within milliseconds."""
+        self._kept.drop(tenant)
+
     async def _load(self, tenant: UUID) -> Activated:
         rows = await Reader(self._main, APP_ROLE, tenant).all(ALL)
         return {row.plugin_id: row for row in rows}

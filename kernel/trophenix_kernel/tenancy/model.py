@@ -22,6 +22,7 @@ PLANS: Final[tuple[Plan, ...]] = ("free", "starter", "professional", "enterprise
 _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 RESERVED_SLUGS: Final = frozenset(
     {
+        "account",
         "api",
         "app",
         "admin",

@@ -31,6 +31,7 @@ def recognition_of(kernel: Kernel) -> Recognition:
         kernel.quota,
         kernel.clock,
         base_host=kernel.base_host,
+        trusted_proxies=kernel.settings.trusted_proxies,
     )
 
 

@@ -213,7 +213,7 @@ class _Described:
         described: Document = {
             "operationId": self.ids[self.bound.name],
             "tags": [self.bound.plugin_id],
-            "summary": operation.title,
+            "summary": str(operation.title),  # a lazy text is written in English here
             "description": operation.summary,
             "parameters": list(self._parameters()),
             "responses": self._responses(),

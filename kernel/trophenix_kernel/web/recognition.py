@@ -28,7 +28,7 @@ LOCALES: Final = ("en", "fr")
 class Seen:
     """What a request shows of its sender, before anything is looked up."""
 
-    __slots__ = ("bearer", "cookie", "from_cookie", "host", "ip", "language", "tenant_word")
+    __slots__ = ("bearer", "cookie", "forwarded", "from_cookie", "host", "ip", "language", "tenant_word")
 
     def __init__(
         self, *, bearer: str, cookie: str, tenant_word: str, host: str, language: str, ip: str
@@ -40,6 +40,7 @@ class Seen:
         self.host = host
         self.language = language
         self.ip = ip
+        self.forwarded = b""
 
     @classmethod
     def of(
@@ -48,7 +49,7 @@ class Seen:
         """What an ASGI request shows."""
         scheme, _, word = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         client = scope.get("client")
-        return cls(
+        seen = cls(
             bearer=word.strip()
             if scheme.lower() == "bearer"
             else headers.get(b"x-api-key", b"").decode("latin-1"),
@@ -58,6 +59,8 @@ class Seen:
             language=headers.get(b"accept-language", b"").decode("latin-1"),
             ip=client[0] if client else "",
         )
+        seen.forwarded = headers.get(b"x-forwarded-for", b"")
+        return seen
 
 
 class Recognition:
@@ -65,6 +68,7 @@ class Recognition:
 
     Args:
         base_host: the platform's own host name; its sub-domains are tenants' slugs.
+        trusted_proxies: how many reverse proxies of ours stand in front and add to ``X-Forwarded-For``.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Recognition:
         clock: Clock,
         *,
         base_host: str,
+        trusted_proxies: int = 0,
     ) -> None:
         self.credentials = credentials
         self.directory = directory
@@ -85,6 +90,7 @@ class Recognition:
         self._quota = quota
         self._clock = clock
         self._base_host = base_host
+        self._trusted_proxies = trusted_proxies
 
     async def caller(self, seen: Seen, *, door: str, request_id: str) -> Caller:
         """The caller; a stranger when nothing was shown.
@@ -106,7 +112,7 @@ class Recognition:
             door=door,
             request_id=request_id,
             locale=_locale(seen, identity, entry),
-            ip=seen.ip,
+            ip=address_of(seen, self._trusted_proxies),
         )
 
     async def caller_in(
@@ -186,6 +192,14 @@ def session_cookie(headers: Mapping[bytes, bytes]) -> str:
     except CookieError:
         return ""
     return morsel.value if morsel else ""
+
+
+def address_of(seen: Seen, trusted_proxies: int) -> str:
+    """Where the request comes from: what the outermost proxy of ours saw. What a stranger writes into the header is never believed."""
+    if not trusted_proxies or not seen.forwarded:
+        return seen.ip
+    hops = [hop.strip() for hop in seen.forwarded.decode("latin-1").split(",")]
+    return hops[-trusted_proxies] if len(hops) >= trusted_proxies else hops[0]
 
 
 def _locale(seen: Seen, identity: Identity | None, entry: Entry | None) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from trophenix_recruitment import events as facts
-from trophenix_recruitment.operations import athletes, bulk
+from trophenix_recruitment.operations import athletes, bulk, demo
 from trophenix_recruitment.permissions import PERMISSIONS
 from trophenix_sdk.events import EventType
 from trophenix_sdk.hooks import hookimpl
@@ -14,7 +14,7 @@ from trophenix_sdk.permissions import Permission
 @hookimpl
 def operations() -> Sequence[Operation]:
     """Everything that can be done with athletes."""
-    return (*athletes.OPERATIONS, *bulk.OPERATIONS)
+    return (*athletes.OPERATIONS, *bulk.OPERATIONS, *demo.OPERATIONS)
 
 
 @hookimpl

@@ -14,6 +14,7 @@ import msgspec
 
 from trophenix_sdk.clock import Clock
 from trophenix_sdk.database import Query
+from trophenix_sdk.errors import Problem
 
 T = TypeVar("T")
 
@@ -46,6 +47,21 @@ class Actor(msgspec.Struct, frozen=True):
     id: UUID
     name: str
     user_id: UUID | None = None
+
+
+class JobState(msgspec.Struct, frozen=True):
+    """How far a piece of background work is.
+
+    Attributes:
+        status: ``queued``, ``running``, ``succeeded``, ``failed`` or ``cancelled``.
+        done, total: what `Context.progress` said last; ``total`` is 0 while it is not known.
+        problem: why it failed, or why the last attempt did.
+    """
+
+    status: str
+    done: int
+    total: int
+    problem: Problem | None = None
 
 
 class Database(Protocol):
@@ -177,6 +193,10 @@ class Context(Protocol):
 
     async def submit(self, operation: str, input: msgspec.Struct) -> UUID:  # noqa: A002
         """Run an operation of this plugin in the background once this transaction commits; returns the job's id."""
+        ...
+
+    async def job(self, job_id: UUID) -> JobState | None:
+        """How far a job of this plugin is, as others see it; ``None`` when there is no such job."""
         ...
 
     async def progress(self, done: int, total: int) -> None:

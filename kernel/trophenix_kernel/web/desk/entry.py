@@ -12,7 +12,7 @@ from trophenix_kernel.identity.passwords import MINIMUM_LENGTH
 from trophenix_kernel.panels import Notice, SignInPage, TenantsPage, WelcomePage
 from trophenix_kernel.web.desk.visit import LANGUAGE_COOKIE, MODE_COOKIE, SESSION_COOKIE, Visit
 from trophenix_kernel.web.gateway import check_same_origin
-from trophenix_sdk.errors import Invalid, NotFound, Unauthenticated
+from trophenix_sdk.errors import Invalid, NotFound, RateLimited, Unauthenticated
 from trophenix_sdk.i18n import gettext_lazy
 
 _ = gettext_lazy("kernel")
@@ -44,20 +44,19 @@ async def sign_in(request: Asking) -> Response[Any]:
     data = await request.form()
     email, password = str(data.get("email", "")), str(data.get("password", ""))
     next_ = _local(str(data.get("next", "")))
-    client = request.client
     try:
         token, identity = await visit.kernel.credentials.sign_in(
             email,
             password,
-            ip=client.host if client else "",
+            ip=visit.caller.ip,
             user_agent=request.headers.get("user-agent", ""),
         )
-    except Unauthenticated:
+    except (Unauthenticated, RateLimited):
         refused = _(
             "The e-mail address or the password is not right, or sign-in is closed for a few minutes."
         )
         return visit.page(_sign_in(email=email, next_=next_, error=refused, status=401))
-    return _signed_in(visit, request, token, identity, next_ or "/admin")
+    return _signed_in(visit, token, identity, next_ or "/admin")
 
 
 @get("/welcome/{token:str}")
@@ -89,7 +88,7 @@ async def welcome(request: Asking, token: str) -> Response[Any]:
         )
     except Invalid as error:
         return visit.page(_welcome(token, user.email, error=error.detail, status=422))
-    return _signed_in(visit, request, session, identity, "/admin")
+    return _signed_in(visit, session, identity, "/admin")
 
 
 @post("/sign-out")
@@ -179,9 +178,7 @@ def _welcome(token: str, email: str, *, error: Any = "", status: int = 200) -> W
     )
 
 
-def _signed_in(
-    visit: Visit, request: Asking, token: str, identity: Identity, address: str
-) -> Response[Any]:
+def _signed_in(visit: Visit, token: str, identity: Identity, address: str) -> Response[Any]:
     answer = visit.go(address)
     expires = identity.expires_at
     answer.set_cookie(
@@ -190,7 +187,7 @@ def _signed_in(
         max_age=int((expires - visit.kernel.clock.now()).total_seconds()) if expires else None,
         httponly=True,
         samesite="lax",
-        secure=request.url.scheme == "https",
+        secure=visit.kernel.settings.base_url.startswith("https://"),
         path="/",
     )
     return answer

@@ -1,0 +1,1 @@
+"""What plugin authors run: `trophenix-plugin new` and `trophenix-plugin check`."""
