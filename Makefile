@@ -47,8 +47,9 @@ alone: ## … each distribution in an environment that holds only what it asks f
 wheels: ## … wheels of all distributions, installed in an empty environment, started, and joined by a stranger's plugin
 	@$(RUN) python .ci/wheels.py
 
-bench: set-up ## Measure, and print figures beside the targets of docs/performance.md
-	@$(RUN) pytest -m bench -p no:xdist -s $(ARGS)
+bench: set-up ## Measure, and print what was measured beside what was aimed at
+	@$(RUN) pytest -m bench -q -s
+	@$(RUN) python tests/bench $(ARGS)
 
 format: set-up ## Let ruff format and mend what it can
 	@$(RUN) ruff check --fix --quiet . || true
@@ -56,6 +57,7 @@ format: set-up ## Let ruff format and mend what it can
 
 docs: set-up ## Write the pages that are made from the code
 	@$(RUN) python docs/write_errors.py
+	@$(RUN) python docs/quote_files.py
 
 clean: ## Remove what was built here; data (.data) and the environment (.venv) stay
 	rm -rf .build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,10 +1,11 @@
 """What others install works: wheels of every distribution, in an environment that has never seen the checkout.
 
 1. Every wheel holds all files of its package.
-2. A stranger's plugin (examples/guest_book) imports with nothing of the platform but the SDK's wheels.
+2. A stranger's plugin (examples/hello_plugin) imports with nothing of the platform but the SDK's wheels.
 3. Product and plugin are installed in an empty environment and started with the demonstration: the plugin's operation answers,
    for its tenant and for nobody else.
-4. The plugin is uninstalled: the same data starts again without it, and its operation is gone.
+4. The plugin's own tests pass there, with the wheel of the test kit.
+5. The plugin is uninstalled: the same data starts again without it, and its operation is gone.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
 WHEELS = BUILD / "wheels"
-EXAMPLE = ROOT / "examples" / "guest_book"
+EXAMPLE = ROOT / "examples" / "hello_plugin"
+ADDRESS = "/hello/greetings"
 UV = os.environ.get("UV", "uv")  # set by `uv run`, also when uv is not on the PATH
 START_SECONDS = 180
 
@@ -67,7 +69,11 @@ def steps(folder: Path) -> None:
             "with the plugin: started, answered, closed to others",
             lambda: with_plugin(folder, python),
         )
-        pip(python, ["uninstall", "guest-book"])
+        step(
+            "the plugin's own tests pass, with the test kit's wheel",
+            lambda: test_stranger(python, wheels),
+        )
+        pip(python, ["uninstall", "acme-hello"])
         step(
             "without it: started on the same data, its address gone",
             lambda: without_plugin(folder, python),
@@ -132,7 +138,7 @@ def check_needs_sdk_alone(folder: Path, wheels: dict[str, Path], stranger: Path)
     python = environment(folder / "sdk")
     pip(python, ["install", wheels["trophenix"], wheels["trophenix_sdk"]])
     pip(python, ["install", "--no-index", stranger])
-    run([python, "-c", "import guest_book.plugin as plugin; assert plugin.operations()"])
+    run([python, "-c", "import acme_hello.plugin as plugin; assert plugin.operations()"])
 
 
 def install(folder: Path, wheels: dict[str, Path]) -> Path:
@@ -156,18 +162,24 @@ def install(folder: Path, wheels: dict[str, Path]) -> Path:
     return python
 
 
+def test_stranger(python: Path, wheels: dict[str, Path]) -> None:
+    """The example's tests pass where the product and the plugin are installed, as they do for whoever wrote it."""
+    pip(python, ["install", wheels["trophenix_testing"], "pytest", "pytest-asyncio"])
+    run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=BUILD / "stranger" / "source")
+
+
 def with_plugin(folder: Path, python: Path) -> None:
     """Start with the demonstration: the plugin works for a tenant that has it, and is not there for one that has not."""
     with Running(folder, python, "--strict") as ready:
         has, has_not = ready["tenants"][0], ready["tenants"][1]
-        status, entry = call(ready, has, "/guest-book", {"name": "Alix", "message": "Merci !"})
-        expect(status == 201 and entry["name"] == "Alix", f"writing answered {status}: {entry}")
-        status, page = call(ready, has, "/guest-book")
+        status, sent = call(ready, has, ADDRESS, {"name": "Ada"})
+        expect(status == 201 and sent["name"] == "Ada", f"writing answered {status}: {sent}")
+        status, page = call(ready, has, ADDRESS)
         expect(
-            status == 200 and [e["id"] for e in page["data"]] == [entry["id"]],
+            status == 200 and [one["id"] for one in page["data"]] == [sent["id"]],
             f"reading answered {status}: {page}",
         )
-        status, problem = call(ready, has_not, "/guest-book")
+        status, problem = call(ready, has_not, ADDRESS)
         expect(status == 404, f"a tenant without the plugin was answered {status}: {problem}")
 
 
@@ -177,7 +189,7 @@ def without_plugin(folder: Path, python: Path) -> None:
         tenant = ready["tenants"][0]
         status, answer = call(ready, tenant, "/tenant")
         expect(status == 200, f"the platform answered {status}: {answer}")
-        status, problem = call(ready, tenant, "/guest-book")
+        status, problem = call(ready, tenant, ADDRESS)
         expect(
             status == 404 and problem["code"] == "route_unknown",
             f"the plugin's address answered {status}: {problem}",
@@ -252,7 +264,7 @@ def call(
     ready: dict[str, Any], tenant: dict[str, Any], path: str, body: dict[str, str] | None = None
 ) -> tuple[int, Any]:
     """Status and decoded body of one API call with the tenant's key."""
-    request = urllib.request.Request(
+    request = urllib.request.Request(  # noqa: S310 - our own address
         f"{ready['base_url']}/api/v1{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={
@@ -262,7 +274,7 @@ def call(
         },
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refusal:
         return refusal.code, json.load(refusal)

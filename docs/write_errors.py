@@ -10,14 +10,14 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import trophenix.errors as client
 from trophenix_kernel.runtime.errors import RuntimeFailure
 from trophenix_sdk.errors import PROBLEM_BASE, TrophenixError
-
-import trophenix.errors as client
 
 PACKAGES: Final = (
     "trophenix_sdk",
@@ -81,7 +81,8 @@ def page() -> str:
         ):
             parts.append(row(str(error.status), f"`{site.code}`", with_next(site)))
     parts.append(
-        "\nA rule of the database (a unique name, a reference, a check) that refuses a change answers 409 with the constraint's name as code.\n"
+        "\nA rule of the database (a unique name, a reference, a check) that refuses a change answers 409 with the constraint's name"
+        " as code.\n"
     )
     parts.append("\n## Why a process does not start\n\n| code | when |\n|---|---|\n")
     for name in sorted(c.code for c in classes.values() if issubclass(c, RuntimeFailure)):
@@ -90,20 +91,15 @@ def page() -> str:
         )
         parts.append(row(f"`{name}`", first_sentence(error)))
     parts.append(
-        "\n## Why a plugin is not ready\n\n`trophenix plugins` and the plugins page show these; the platform runs on without the plugin.\n\n"
+        "\n## Why a plugin is not ready\n\n`trophenix plugins` and the plugins page show these;"
+        " the platform runs on without the plugin.\n\n"
         "| code | expected | next step |\n|---|---|---|\n"
     )
     for code, site in sorted(
         {f"plugin.{s.code}": s for s in reversed(sites) if s.error == "problem"}.items()
     ):
         parts.append(row(f"`{code}`", site.expected or "…", site.next_step or "…"))
-    own = sorted(
-        {
-            s.code: s
-            for s in reversed(sites)
-            if s.error not in {"problem"} and s.error in COLLECTED
-        }.values()
-    )
+    own = sorted({s.code: s for s in reversed(sites) if s.error in COLLECTED}.values())
     if own:
         parts.append(
             "\n## Why a file of athletes is refused\n\n| code | expected | next step |\n|---|---|---|\n"
@@ -116,6 +112,9 @@ def page() -> str:
     return "".join(parts)
 
 
+GIVES_CODES: Final = re.compile(
+    r"\bcode=|\bproblem\(|\b_refuse\(|(FileRefused|FileTooLarge|ImportRefused)\("
+)
 COLLECTED: Final = frozenset({"FileRefused", "FileTooLarge", "ImportRefused"})
 
 
@@ -142,7 +141,10 @@ def raised(classes: dict[str, type[BaseException]]) -> Iterator[Raised]:
     for root in PACKAGES:
         folder = Path(str(importlib.import_module(root).__file__)).parent
         for file in sorted(folder.rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            source = file.read_text("utf-8")
+            if not GIVES_CODES.search(source):
+                continue
+            for node in ast.walk(ast.parse(source)):
                 if not isinstance(node, ast.Call):
                     continue
                 name = ast.unparse(node.func).rpartition(".")[2]

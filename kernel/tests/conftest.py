@@ -25,10 +25,10 @@ def write_workshop(root: Path) -> WrittenPlugin:
 
 @pytest.fixture
 def open_workshop(platform_factory: PlatformFactory, tmp_path: Path) -> Callable[..., Awaitable[Platform]]:
-    """Makes a platform with the workshop; takes what `PlatformFactory` takes."""
+    """Makes a platform with the workshop and the plugins beside it; takes what `PlatformFactory` takes."""
 
-    async def make(**options: Any) -> Platform:
-        return await platform_factory(plugins=[write_workshop(tmp_path)], **options)
+    async def make(*beside: WrittenPlugin, **options: Any) -> Platform:
+        return await platform_factory(plugins=[write_workshop(tmp_path), *beside], **options)
 
     return make
 

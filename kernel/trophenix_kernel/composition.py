@@ -89,7 +89,10 @@ class Kernel:
         self.dispatcher = Dispatcher.of(
             loaded._replace(catalogue=self.catalogue), report=_report_failure, lend=lend
         )
-        self.hooks = Hooks(self.dispatcher, self.catalogue.serving, self.clusters, clock)
+        self.hooks = Hooks(
+            self.dispatcher, self.catalogue.serving, self.clusters, clock, report=_report_failure
+        )
+        self._serves = False
         self.services = Services(
             hooks=self.hooks,
             platform=self.platform,
@@ -110,6 +113,7 @@ class Kernel:
             services=self.services,
             base_url=settings.base_url,
             hooks=self.hooks,
+            heard=self.changes.caught_up,
         )
 
     @classmethod
@@ -143,11 +147,13 @@ class Kernel:
         """Hear of changes and count calls from now on."""
         await self.changes.start()
         self.meter.start()
+        self._serves = True
         await self.hooks.everywhere("startup")
 
     async def stop(self) -> None:
-        """Write what was counted and close every connection."""
-        if self.changes.listening:
+        """Write what was counted and close every connection; stopping twice changes nothing."""
+        if self._serves:
+            self._serves = False
             await self.hooks.everywhere("shutdown")
         await self.meter.stop()
         await self.changes.stop()

@@ -11,12 +11,10 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from trophenix_kernel.administration.purge import purge
+from trophenix_kernel.administration.purge import purge_due
 from trophenix_kernel.composition import Kernel
 from trophenix_kernel.identity import store as identity
 from trophenix_kernel.storage.platform import Platform
-from trophenix_kernel.tenancy import store as tenants
-from trophenix_kernel.tenancy.model import RESTORE_DAYS
 from trophenix_sdk.database import Query
 from trophenix_sdk.errors import TrophenixError
 
@@ -95,19 +93,8 @@ class Scheduler:
             _log.debug("swept %s: %s", name, swept)
         before = self._kernel.clock.now() - SESSIONS_KEPT
         await self._kernel.platform.all(identity.DROP_OLD_SESSIONS, before=before)
-        await self._purge()
+        await purge_due(clusters, self._kernel.clock.now())
         self.rounds += 1
-
-    async def _purge(self) -> None:
-        """Purge the tenants whose thirty days have passed."""
-        before = self._kernel.clock.now() - timedelta(days=RESTORE_DAYS)
-        for record in await self._kernel.platform.all(tenants.PURGEABLE, before=before):
-            try:
-                removed = await purge(self._kernel.clusters, record)
-            except TrophenixError as error:
-                _log.warning("tenant %s was not purged: %s", record.id, error)
-            else:
-                _log.info("tenant %s was purged, %d rows", record.id, removed)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, at most until the process is to stop or the connection that leads is lost: its lock is then another's."""

@@ -73,12 +73,8 @@ class Worker:
 
     async def run_job(self, cluster: str, job: dict[str, Any]) -> None:
         """Run one claimed job to its end, whatever that is."""
-        claimed = msgspec.convert(job, Claimed)
-        claimed = msgspec.structs.replace(
-            claimed,
-            input=msgspec.Raw(msgspec.json.encode(job["input"])),
-            actor=msgspec.Raw(msgspec.json.encode(job["actor"])),
-        )
+        # taskiq hands over plain values; `input` and `actor` are wanted as they were stored.
+        claimed = msgspec.json.decode(msgspec.json.encode(job), type=Claimed)
         table = self.broker.table
         if not await table.report(cluster, claimed):
             return
@@ -141,18 +137,19 @@ class Worker:
             status = error.status
             raise
         finally:
-            kernel.meter.record(
-                job.tenant_id,
-                cluster,
-                bound.name,
-                status,
-                (time.perf_counter_ns() - started) // 1000,
-                kernel.clock.now().date(),
-            )
+            if caller.has(bound.plugin_id):
+                kernel.meter.record(
+                    job.tenant_id,
+                    cluster,
+                    bound.name,
+                    status,
+                    (time.perf_counter_ns() - started) // 1000,
+                    kernel.clock.now().date(),
+                )
 
     async def _actor(self, job: Claimed) -> Identity | None:
         """Who asked for the job; nobody for a public operation, and nobody once the account is closed."""
-        if job.actor == b"{}":
+        if bytes(job.actor) == b"{}":
             return None
         identity = msgspec.json.decode(job.actor, type=Identity)
         user = await self._kernel.credentials.user(identity.user_id)

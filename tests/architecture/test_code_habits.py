@@ -141,6 +141,7 @@ RULES: Final = (
             "kernel/trophenix_kernel/cli": "hands the environment on to the processes it starts",
             "sdk/client/": "the client is not the platform",
             "sdk/testing/": "hands the environment on to the processes it starts",
+            "conftest.py": "finds the browser",
             "docs/": "commands of their own",
             ".ci/": "commands of their own",
         },

@@ -247,3 +247,17 @@ def test_the_index_of_decisions_lists_them_all(checkout: Checkout) -> None:
     assert [
         name for name, _ in decisions(checkout).values() if f"({Path(name).name})" not in index
     ] == []
+
+
+def test_every_number_that_is_served_is_explained(checkout: Checkout) -> None:
+    """A metric nobody explained is one nobody watches."""
+    page = (checkout.root / "docs/operations/monitoring.md").read_text("utf-8")
+    served = set(
+        re.findall(
+            r'"(trophenix_\w+)"',
+            (checkout.root / "kernel/trophenix_kernel/web/health.py").read_text("utf-8"),
+        )
+    )
+
+    assert {name for name in served if name not in page} == set()
+    assert served

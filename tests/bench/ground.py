@@ -49,7 +49,7 @@ def permissions() -> list[Permission]:
 
 
 @hookimpl
-async def entitlement_changed(ctx, old, new):
+async def tenant_disabled(ctx, reason):
     pass
 """
 
@@ -73,6 +73,10 @@ _POPULATE: Final = (
     " jsonb_build_object('licence', 'L' || n, 'discipline', 'long jump', 'coach', 'Coach ' || n % 50),"
     " timestamptz '2026-01-05 10:00:00.123456+00'"
     " from kernel.tenants t, generate_series(1, $1::int) n",
+)
+
+_SETTLE: Final = (
+    "analyze kernel.tenants, kernel.users, kernel.memberships, kernel.api_keys, kernel.activations, plugin_bench_roster.players"
 )
 
 
@@ -124,7 +128,7 @@ def _write_idle(root: Path, number: int) -> WrittenPlugin:
         contract={
             "operations": ["card.list"],
             "permissions": ["card.read"],
-            "hooks": ["entitlement_changed"],
+            "hooks": ["tenant_disabled"],
         },
     )
 
@@ -133,6 +137,13 @@ async def template(postgres: EmbeddedPostgres, histories: Sequence[History]) -> 
     """The address of a database with all tables and no rows."""
     dsn = await create_database(postgres.dsn(), "bench_template")
     await set_up(dsn, histories, secret=SECRET)
+    connection = await connect(dsn)
+    try:
+        await connection.execute(
+            "create table bench_athletes (like plugin_trophenix_recruitment.athlete including all)"
+        )
+    finally:
+        await connection.close()
     return dsn
 
 
@@ -155,7 +166,7 @@ async def populated(
             _POPULATE, (tenants, None, None, None, list(enabled), rows), strict=True
         ):
             await connection.execute(statement, *(() if argument is None else (argument,)))
-        await connection.execute("vacuum analyze")
+        await connection.execute(_SETTLE)
         seats = await _seats(connection)
         # What was written in a hurry is on disk before anything is measured.
         await connection.execute("checkpoint")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +10,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
-
-from trophenix_kernel.web import vendor
 
 
 def _load(name: str) -> ModuleType:
@@ -31,12 +26,8 @@ def _load(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _third_party_files() -> None:  # pyright: ignore[reportUnusedFunction]
-    if not vendor.in_place():
-        try:
-            vendor.install()
-        except vendor.VendorFault as fault:
-            pytest.skip(f"third-party files are not in place: {fault}")
+def _with_third_party_files(third_party_files: None) -> None:  # pyright: ignore[reportUnusedFunction]
+    """Every page asks for them."""
 
 
 @pytest.fixture(scope="session")
@@ -56,38 +47,3 @@ def base() -> Iterator[str]:
     """The address of a running preview server."""
     with _load("preview").served() as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The text of axe-core, brought by npm; never shipped."""
-    file = vendor.node_folder() / "node_modules" / "axe-core" / "axe.min.js"
-    if not file.is_file():
-        try:
-            vendor.install(development=True)
-        except vendor.VendorFault as fault:
-            pytest.skip(f"axe-core is not there: {fault}")
-    return file.read_text("utf-8")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """A running Chromium."""
-    program = (
-        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    )
-    if program is None:
-        pytest.skip("no Chromium here: install it, or set CHROMIUM to its path")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=program,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--no-first-run",
-            ],
-        )
-        yield browser
-        browser.close()

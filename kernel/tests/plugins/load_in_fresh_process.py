@@ -30,8 +30,8 @@ async def call(loaded: LoadedPlugins) -> tuple[list[str], list[HookFailure]]:
     failures: list[HookFailure] = []
     dispatcher = Dispatcher.of(loaded, report=failures.append)
     audience = Audience.of("tenant", [record.key for record in loaded.catalogue.serving])
-    await dispatcher.call("entitlement_changed", audience, None, None, None)
-    return list(dispatcher.plugins("entitlement_changed", audience)), failures
+    await dispatcher.call("tenant_disabled", audience, None, "")
+    return list(dispatcher.plugins("tenant_disabled", audience)), failures
 
 
 def main(root: str, limit_ms: int) -> dict[str, Any]:

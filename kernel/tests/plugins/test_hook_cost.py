@@ -22,10 +22,10 @@ ROUNDS = 15
 def implementation() -> Callable[..., Any]:
     """A function of its own that does nothing."""
 
-    async def entitlement_changed(ctx: Any, old: Any, new: Any) -> None:
+    async def tenant_disabled(ctx: Any, reason: Any) -> None:
         pass
 
-    return entitlement_changed
+    return tenant_disabled
 
 
 async def cost(call: Callable[[], Awaitable[object]]) -> float:
@@ -47,20 +47,20 @@ def test_a_call_of_25_idle_plugins_out_of_100(
     plugins = [Implementation(f"acme.p{n:03}", implementation(), 5.0) for n in range(INSTALLED)]
     failures: list[HookFailure] = []
     dispatcher = Dispatcher(
-        hooks_in(hookspecs), {"entitlement_changed": plugins}, report=failures.append
+        hooks_in(hookspecs), {"tenant_disabled": plugins}, report=failures.append
     )
     enabled = plugins[:: INSTALLED // ENABLED]
     audience = Audience.of("tenant", [one.plugin for one in enabled])
 
     async def plain() -> None:
         for one in enabled:
-            await one.function(None, None, None)
+            await one.function(None, "")
 
     async def measure() -> tuple[float, float]:
         for _ in range(CALLS):
-            await dispatcher.call("entitlement_changed", audience, None, None, None)
+            await dispatcher.call("tenant_disabled", audience, None, "")
         return await cost(plain), await cost(
-            lambda: dispatcher.call("entitlement_changed", audience, None, None, None)
+            lambda: dispatcher.call("tenant_disabled", audience, None, "")
         )
 
     bare, called = asyncio.run(measure())
@@ -68,5 +68,5 @@ def test_a_call_of_25_idle_plugins_out_of_100(
     record_property("plain await, µs", round(bare, 2))
     record_property("hook call, µs", round(called, 2))
     print(f"plain await {bare:.2f} µs, hook call {called:.2f} µs")  # noqa: T201 - the measurement is the result
-    assert len(dispatcher.plugins("entitlement_changed", audience)) == ENABLED
+    assert len(dispatcher.plugins("tenant_disabled", audience)) == ENABLED
     assert failures == []

@@ -45,10 +45,11 @@ def test_every_hook_is_bounded_in_time_and_says_when_it_appeared(name: str) -> N
 
 
 def test_a_decision_is_never_taken_without_the_plugin_that_has_a_say() -> None:
-    """Hooks about what is allowed or what it costs fail closed."""
-    assert HOOKS["authorize"].on_error is OnError.VETO
-    assert HOOKS["validate"].on_error is OnError.VETO
-    assert HOOKS["price_adjustments"].on_error is OnError.RAISE
+    """Hooks that decide something fail closed."""
+    deciding = {name for name, hook in HOOKS.items() if hook.kind is HookKind.FILTER}
+
+    assert deciding == {"authorize", "validate_settings"}
+    assert {HOOKS[name].on_error for name in deciding} == {OnError.VETO}
 
 
 def test_each_collect_hook_has_its_place_in_manifest_and_record() -> None:
@@ -59,7 +60,7 @@ def test_each_collect_hook_has_its_place_in_manifest_and_record() -> None:
     assert {section.hook for section in SECTIONS} | {"hooks"} == set(
         Contributions.__struct_fields__
     )
-    assert {section.declared for section in SECTIONS} <= set(Contract.__struct_fields__)
+    assert {section.declared for section in SECTIONS} | {"hooks"} == set(Contract.__struct_fields__)
 
 
 def test_collect_hooks_take_nothing_and_the_others_begin_with_the_context() -> None:

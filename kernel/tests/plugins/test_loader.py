@@ -18,8 +18,8 @@ from trophenix_sdk.manifest import Kind, Priority
 from trophenix_testing.plugins import PluginSite, write_healthy_plugin, write_plugin
 
 HOOKS = "from trophenix_sdk.hooks import hookimpl\n\n"
-OBSERVER = HOOKS + "@hookimpl\nasync def entitlement_changed(ctx):\n    ctx.append(__name__)\n"
-OBSERVES = {"hooks": ["entitlement_changed"]}
+OBSERVER = HOOKS + "@hookimpl\nasync def tenant_disabled(ctx):\n    ctx.append(__name__)\n"
+OBSERVES = {"hooks": ["tenant_disabled"]}
 
 
 class TestContributions:
@@ -42,18 +42,12 @@ class Named:
 class Slugged:
     slug: str
 
-@dataclass
-class Sub:
-    event: object
-
 @hookimpl
 def operations(): return [Named("card.read"), Named("card.write")]
 @hookimpl
 def permissions(): return (Permission("card.read", "Read"),)
 @hookimpl
 def events(): return [EventType("card.created", None)]
-@hookimpl
-def subscriptions(): return [Sub("a.b"), Sub("a.b"), Sub(EventType("c.d", None))]
 @hookimpl
 def panels(): return [Slugged("cards")]
 @hookimpl
@@ -68,7 +62,6 @@ async def authorize(action): return None
                 "operations": ["card.read", "card.write", "card.planned"],
                 "permissions": ["card.read"],
                 "events_emitted": ["card.created"],
-                "events_consumed": ["a.b", "c.d"],
                 "panels": ["cards"],
                 "hooks": ["authorize", "operations"],
             },
@@ -87,7 +80,6 @@ async def authorize(action): return None
         ]
         kept = record.contributions
         assert [one.name for one in kept.operations] == ["card.read", "card.write"]
-        assert [one.name for one in kept.subscriptions] == ["a.b", "a.b", "c.d"]
         assert [one.name for one in kept.panels] == ["cards"]
         assert kept.permissions[0].value.title == "Read"
         assert kept.hooks == ("authorize",)
@@ -101,14 +93,9 @@ async def authorize(action): return None
         [
             ("operations", "operations"),
             ("permissions", "permissions"),
-            ("roles", "roles"),
             ("events", "events_emitted"),
-            ("subscriptions", "events_consumed"),
             ("panels", "panels"),
             ("widgets", "widgets"),
-            ("tasks", "tasks"),
-            ("schedules", "schedules"),
-            ("meters", "meters"),
             ("settings", "settings"),
         ],
     )
@@ -139,7 +126,7 @@ async def authorize(action): return None
 
         assert record.state is PluginState.CONTRACT_VIOLATION
         assert (
-            "hooks registered by the code but not declared: entitlement_changed"
+            "hooks registered by the code but not declared: tenant_disabled"
             in record.errors[0].message
         )
 
@@ -195,7 +182,7 @@ class Plugin:
     @hookimpl
     def operations(self): return self.items
     @hookimpl
-    async def entitlement_changed(self, ctx): ctx.append("object")
+    async def tenant_disabled(self, ctx): ctx.append("object")
 
 class box:
     plugin = Plugin()
@@ -236,7 +223,7 @@ class TestOrder:
         ran: list[str] = []
         everybody = Audience.of("t", [record.key for record in loaded.catalogue])
 
-        asyncio.run(dispatcher.call("entitlement_changed", everybody, ran, None, None))
+        asyncio.run(dispatcher.call("tenant_disabled", everybody, ran, "switched off"))
 
         expected = ["acme.zoo", "acme.cat", "acme.ant", "acme.bee"]
         assert [record.key for record in loaded.catalogue] == expected
@@ -282,7 +269,7 @@ class TestIsolation:
         loaded = site.load()
 
         assert not loaded.manager.has_plugin("acme.sneaky")
-        assert loaded.manager.hook.entitlement_changed.get_hookimpls() == []
+        assert loaded.manager.hook.tenant_disabled.get_hookimpls() == []
 
     def test_a_required_library_may_be_imported_and_no_other(self, site: PluginSite) -> None:
         write_plugin(

@@ -126,7 +126,8 @@ async def give(platform: Platform, plugin: str) -> None:
     async with platform.sql() as admin:
         tenant = platform.tenant("alpha").id
         await admin.execute(
-            "insert into kernel.grants (tenant_id, id, subject_kind, subject, permission) values ($1, gen_random_uuid(), 'role', 'viewer', $2)",
+            "insert into kernel.grants (tenant_id, id, subject_kind, subject, permission)"
+            " values ($1, gen_random_uuid(), 'role', 'viewer', $2)",
             tenant,
             f"{plugin}:note.write",
         )
@@ -156,6 +157,7 @@ async def remove(
         **{"go": True, **options},
         report=lines.append,
         clock=CLOCK,
+        settle_seconds=0,
     )
     return status, lines
 
@@ -168,7 +170,7 @@ async def rows_of(connection: Any, plugin: str) -> dict[str, list[str]]:
         found[table] = sorted(
             row[0] for row in await connection.fetch(f"select t::text from {table} t")
         )
-    for name in (*uninstall._MENTIONS, "plugins"):
+    for name in (*uninstall.MENTIONS, "plugins"):
         rows = [row[0] for row in await connection.fetch(f"select t::text from kernel.{name} t")]
         found[name] = sorted(row for row in rows if re.search(mention(plugin), row))
     return found
@@ -280,7 +282,7 @@ class TestRemoving:
             assert not await admin.fetchval(
                 "select exists (select from pg_namespace where nspname = 'plugin_acme_note')"
             )
-            for name in uninstall._MENTIONS:
+            for name in uninstall.MENTIONS:
                 assert not [
                     row
                     for row in await admin.fetch(f"select t::text from kernel.{name} t")
@@ -392,7 +394,7 @@ class TestRemoving:
         async with platform.sql() as admin:
             states = "select tenant_id, plugin_id, state from kernel.activations order by 1, 2"
             before = await admin.fetch(states), await rows_of(admin, "acme.note_book")
-            with pytest.raises(OSError):
+            with pytest.raises(FileNotFoundError):
                 await remove(platform, "acme.note", tmp_path / "no such folder" / "a.zip")
 
             assert (await admin.fetch(states), await rows_of(admin, "acme.note_book")) == before
@@ -486,6 +488,7 @@ async def test_an_administrator_who_is_no_superuser_sees_and_removes_all(
         go=True,
         report=lines.append,
         clock=CLOCK,
+        settle_seconds=0,
     )
 
     assert status == 0, lines
@@ -504,7 +507,9 @@ async def test_an_administrator_who_is_no_superuser_sees_and_removes_all(
 async def test_the_whole_catalogue_is_as_before_the_installation(tmp_path: Path) -> None:
     """On a server of its own: every schema, role, right, table and policy, before and after."""
     written(tmp_path, "acme.leaving")
-    history = History("acme.leaving", "plugin_acme_leaving", tmp_path / "acme_leaving" / "migrations")
+    history = History(
+        "acme.leaving", "plugin_acme_leaving", tmp_path / "acme_leaving" / "migrations"
+    )
     with throwaway_postgres() as server:
         dsn = await create_database(server.dsn(), "proof")
         await set_up(dsn, [])
@@ -513,7 +518,15 @@ async def test_the_whole_catalogue_is_as_before_the_installation(tmp_path: Path)
             before = await snapshot(connection)
             await set_up(dsn, [history])
             assert await snapshot(connection) > before
-            status = await uninstall.run({"main": dsn}, "acme.leaving", tmp_path / "a.zip", go=True, report=print, clock=CLOCK)
+            status = await uninstall.run(
+                {"main": dsn},
+                "acme.leaving",
+                tmp_path / "a.zip",
+                go=True,
+                report=print,
+                clock=CLOCK,
+                settle_seconds=0,
+            )
 
             assert status == 0
             assert await snapshot(connection) == before

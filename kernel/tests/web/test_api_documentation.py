@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import httpx
 import pytest_asyncio
 from openapi_spec_validator import OpenAPIV31SpecValidator
+
 from trophenix_testing.platform import PlatformFactory
 
 
@@ -58,18 +59,26 @@ async def test_what_has_not_changed_is_not_sent_again(client: httpx.AsyncClient)
     again = await client.get("/api/openapi.json", headers={"if-none-match": first.headers["etag"]})
 
     assert (again.status_code, again.content) == (304, b"")
-    assert (await client.get("/api/openapi.json", headers={"if-none-match": '"other"'})).status_code == 200
+    assert (
+        await client.get("/api/openapi.json", headers={"if-none-match": '"other"'})
+    ).status_code == 200
 
 
 async def test_every_described_route_is_answered_by_the_gateway(client: httpx.AsyncClient) -> None:
     document = (await client.get("/api/openapi.json")).json()
     for path, methods in document["paths"].items():
         for method in methods:
-            answer = await client.request(method, document["servers"][0]["url"] + re.sub(r"{\w+}", "x", path))
-            assert answer.json().get("code") not in ("route_unknown", "method_not_allowed"), f"{method} {path}"
+            answer = await client.request(
+                method, document["servers"][0]["url"] + re.sub(r"{\w+}", "x", path)
+            )
+            assert answer.json().get("code") not in ("route_unknown", "method_not_allowed"), (
+                f"{method} {path}"
+            )
 
 
-async def test_the_page_names_every_operation_and_every_link_leads_somewhere(client: httpx.AsyncClient) -> None:
+async def test_the_page_names_every_operation_and_every_link_leads_somewhere(
+    client: httpx.AsyncClient,
+) -> None:
     document = (await client.get("/api/openapi.json")).json()
     answer = await client.get("/api/docs", headers={"accept-language": "en"})
     page = Page(answer.text)
@@ -77,10 +86,14 @@ async def test_the_page_names_every_operation_and_every_link_leads_somewhere(cli
     ids = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
     assert set(ids) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids)), "anchors are unique"
-    assert {link[1:] for link in page.links if link.startswith("#") and len(link) > 1} <= set(page.ids)
+    assert {link[1:] for link in page.links if link.startswith("#") and len(link) > 1} <= set(
+        page.ids
+    )
 
 
-async def test_the_page_obeys_a_strict_policy_and_brings_only_own_files(client: httpx.AsyncClient) -> None:
+async def test_the_page_obeys_a_strict_policy_and_brings_only_own_files(
+    client: httpx.AsyncClient,
+) -> None:
     answer = await client.get("/api/docs")
     page = Page(answer.text)
 
@@ -118,7 +131,9 @@ async def test_what_was_searched_for_is_never_markup(client: httpx.AsyncClient) 
     assert "<script>alert" not in answer.text
 
 
-async def test_old_asset_addresses_are_not_answered_with_new_content(client: httpx.AsyncClient) -> None:
+async def test_old_asset_addresses_are_not_answered_with_new_content(
+    client: httpx.AsyncClient,
+) -> None:
     assert (await client.get("/assets/tx.000000000000.css")).status_code == 404
     assert (await client.get("/assets/../../application.py")).status_code == 404
     assert (await client.get("/theme/000000000000.css")).status_code == 404

@@ -9,14 +9,16 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from trophenix_testing.platform import Platform, PlatformFactory
 
 from trophenix_kernel.web.application import build
 from trophenix_kernel.web.health import PROBE_SECONDS, REUSE_SECONDS, ReadinessProbe, all_ready
+from trophenix_testing.platform import Platform, PlatformFactory
 
 
 def door(app: Any, *, client: tuple[str, int] = ("127.0.0.1", 5)) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=client), base_url="http://trophenix.test")
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, client=client), base_url="http://trophenix.test"
+    )
 
 
 def samples(text: str) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
@@ -56,7 +58,9 @@ async def test_nothing_secret_is_told(platform_factory: PlatformFactory) -> None
     assert platform.kernel.clusters.main.dsn not in answer.text
 
 
-async def test_without_its_main_database_a_process_is_not_ready(platform_factory: PlatformFactory) -> None:
+async def test_without_its_main_database_a_process_is_not_ready(
+    platform_factory: PlatformFactory,
+) -> None:
     platform = await platform_factory(plugins=[])
     await platform.kernel.clusters.main.close()
     async with door(platform.app) as client:
@@ -67,16 +71,23 @@ async def test_without_its_main_database_a_process_is_not_ready(platform_factory
     assert answer.json()["checks"][0]["ok"] is False
 
 
-async def test_another_cluster_away_takes_nobody_out_of_service(platform_two_clusters: Platform) -> None:
+async def test_another_cluster_away_takes_nobody_out_of_service(
+    platform_two_clusters: Platform,
+) -> None:
     kernel = platform_two_clusters.kernel
     await kernel.clusters.of("second").close()
     found = await ReadinessProbe(kernel).look()
 
     assert found.status == "degraded"
-    assert {check.name: check.ok for check in found.checks} == {"database main": True, "database second": False}
+    assert {check.name: check.ok for check in found.checks} == {
+        "database main": True,
+        "database second": False,
+    }
 
 
-async def test_a_part_that_hangs_does_not_hang_the_answer(platform_factory: PlatformFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_part_that_hangs_does_not_hang_the_answer(
+    platform_factory: PlatformFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     platform = await platform_factory(plugins=[])
     monkeypatch.setattr("trophenix_kernel.web.health.PROBE_SECONDS", 0.05)
 
@@ -89,7 +100,9 @@ async def test_a_part_that_hangs_does_not_hang_the_answer(platform_factory: Plat
     assert found.status == "degraded"
 
 
-async def test_however_often_it_is_asked_it_looks_once_a_second(platform_factory: PlatformFactory) -> None:
+async def test_however_often_it_is_asked_it_looks_once_a_second(
+    platform_factory: PlatformFactory,
+) -> None:
     platform = await platform_factory(plugins=[])
     now = 100.0
     asked = 0
@@ -122,7 +135,9 @@ def test_a_module_that_is_not_ready_degrades() -> None:
     assert not all_ready(["migration_pending"])
 
 
-async def test_metrics_are_readable_by_prometheus_and_name_the_worker(platform_factory: PlatformFactory) -> None:
+async def test_metrics_are_readable_by_prometheus_and_name_the_worker(
+    platform_factory: PlatformFactory,
+) -> None:
     platform = await platform_factory(plugins=[])
     async with platform.http("alpha", role="viewer") as viewer:
         assert (await viewer.get("/api/v1/members")).status_code == 200
@@ -176,9 +191,15 @@ async def test_strangers_see_no_numbers(
         assert (await caller.get("/metrics", headers=headers)).status_code == status
 
 
-async def test_with_a_token_set_only_its_bearer_sees_numbers(platform_factory: PlatformFactory) -> None:
+async def test_with_a_token_set_only_its_bearer_sees_numbers(
+    platform_factory: PlatformFactory,
+) -> None:
     platform = await platform_factory(plugins=[], settings={"metrics_token": "scrape-me"})
     async with door(platform.app) as caller:
         assert (await caller.get("/metrics")).status_code == 404
-        assert (await caller.get("/metrics", headers={"authorization": "Bearer wrong"})).status_code == 404
-        assert (await caller.get("/metrics", headers={"authorization": "Bearer scrape-me"})).status_code == 200
+        assert (
+            await caller.get("/metrics", headers={"authorization": "Bearer wrong"})
+        ).status_code == 404
+        assert (
+            await caller.get("/metrics", headers={"authorization": "Bearer scrape-me"})
+        ).status_code == 200

@@ -11,16 +11,16 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from trophenix_sdk.context import Context
-from trophenix_sdk.files import Download, Upload
-from trophenix_sdk.operations import DELETE, GET, POST, PUT, Operation, Route, operation
-from trophenix_sdk.paging import Page
 
 from trophenix_kernel.administration import OPERATIONS
 from trophenix_kernel.operations.registry import KERNEL, Registry
 from trophenix_kernel.plugins.model import PluginCatalogue
 from trophenix_kernel.web.examples import example_of
 from trophenix_kernel.web.openapi import ApiDescription, describe
+from trophenix_sdk.context import Context
+from trophenix_sdk.files import Download, Upload
+from trophenix_sdk.operations import DELETE, GET, POST, PUT, Operation, Route, operation
+from trophenix_sdk.paging import Page
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=80, description="As people say it.")]
 
@@ -82,7 +82,14 @@ async def rides(ctx: Context, query: RideQuery) -> Page[Ride]:
     raise NotImplementedError
 
 
-@operation(name="ride.change", title="Change", http=PUT("/rides/{id}"), permission="ride.write", limit="rides", emits=["ride.changed"])
+@operation(
+    name="ride.change",
+    title="Change",
+    http=PUT("/rides/{id}"),
+    permission="ride.write",
+    limit="rides",
+    emits=["ride.changed"],
+)
 async def change(ctx: Context, given: RideChange) -> Ride:
     raise NotImplementedError
 
@@ -92,7 +99,9 @@ async def remove(ctx: Context, given: OneRide) -> None:
     raise NotImplementedError
 
 
-@operation(name="ride.picture", title="Picture", http=POST("/rides/{id}/picture"), permission="ride.write")
+@operation(
+    name="ride.picture", title="Picture", http=POST("/rides/{id}/picture"), permission="ride.write"
+)
 async def picture(ctx: Context, given: Picture) -> Ride:
     raise NotImplementedError
 
@@ -131,7 +140,12 @@ def test_what_a_reading_operation_takes_are_parameters() -> None:
     named = {one["name"]: one for one in found["parameters"] if "name" in one}
 
     assert set(named) == {"q", "tags", "limit"}
-    assert named["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
+    assert named["limit"]["schema"] == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 200,
+        "default": 50,
+    }
     assert named["q"]["schema"] == {"type": "string"}, "a query cannot say null"
     assert named["tags"]["schema"]["type"] == "array"
     assert {"$ref": "#/components/parameters/Tenant"} in found["parameters"]
@@ -164,7 +178,10 @@ def test_a_file_is_sent_in_a_form() -> None:
 
 
 def test_a_file_is_answered_as_a_file() -> None:
-    assert "application/octet-stream" in document(export)["paths"]["/rides/export"]["get"]["responses"]["200"]["content"]
+    assert (
+        "application/octet-stream"
+        in document(export)["paths"]["/rides/export"]["get"]["responses"]["200"]["content"]
+    )
 
 
 def test_background_work_is_answered_with_a_job_that_leads_to_its_state() -> None:
@@ -172,9 +189,14 @@ def test_background_work_is_answered_with_a_job_that_leads_to_its_state() -> Non
     found = made["paths"]["/operations/acme.carpool:ride.recount"]["post"]
     answer = found["responses"]["202"]
 
-    assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/JobAccepted"}
+    assert answer["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/JobAccepted"
+    }
     watch = made["paths"]["/jobs/{id}"]["get"]["operationId"]
-    assert answer["links"]["job"] == {"operationId": watch, "parameters": {"id": "$response.body#/job_id"}}
+    assert answer["links"]["job"] == {
+        "operationId": watch,
+        "parameters": {"id": "$response.body#/job_id"},
+    }
 
 
 def test_removing_answers_without_content() -> None:
@@ -258,21 +280,45 @@ def test_the_tag_changes_with_the_document_only() -> None:
 TYPES = st.recursive(
     st.sampled_from(
         [
-            str, int, float, bool, uuid.UUID, dt.datetime, dt.date, Decimal, bytes, Ride, Literal["a", "b"], Text, msgspec.Raw,
-            Annotated[int, msgspec.Meta(ge=5, lt=9)], Annotated[float, msgspec.Meta(gt=1000)],
-            Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")], Annotated[list[int], msgspec.Meta(min_length=3)],
+            str,
+            int,
+            float,
+            bool,
+            uuid.UUID,
+            dt.datetime,
+            dt.date,
+            Decimal,
+            bytes,
+            Ride,
+            Literal["a", "b"],
+            Text,
+            msgspec.Raw,
+            Annotated[int, msgspec.Meta(ge=5, lt=9)],
+            Annotated[float, msgspec.Meta(gt=1000)],
+            Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")],
+            Annotated[list[int], msgspec.Meta(min_length=3)],
         ]
     ),
     lambda inner: st.one_of(
-        inner.map(lambda kind: kind | None if kind is not msgspec.Raw else kind), inner.map(lambda kind: list[kind]), inner.map(lambda kind: dict[str, kind])
+        inner.map(lambda kind: kind | None if kind is not msgspec.Raw else kind),
+        inner.map(lambda kind: list[kind]),
+        inner.map(lambda kind: dict[str, kind]),
     ),
     max_leaves=3,
 )
-FIELDS = st.dictionaries(st.sampled_from(["id", "name", "email", "slug", "count", "class_", "a1"]), TYPES, max_size=5)
+FIELDS = st.dictionaries(
+    st.sampled_from(["id", "name", "email", "slug", "count", "class_", "a1"]), TYPES, max_size=5
+)
 
 
-@given(fields=FIELDS, method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"]), in_path=st.booleans())
-def test_the_document_is_valid_for_any_input(fields: dict[str, Any], method: Any, in_path: bool) -> None:
+@given(
+    fields=FIELDS,
+    method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"]),
+    in_path=st.booleans(),
+)
+def test_the_document_is_valid_for_any_input(
+    fields: dict[str, Any], method: Any, in_path: bool
+) -> None:
     kind = msgspec.defstruct("Given", list(fields.items()))
     path = "/x/{id}" if in_path and "id" in fields else "/x"
 
@@ -280,15 +326,20 @@ def test_the_document_is_valid_for_any_input(fields: dict[str, Any], method: Any
         raise NotImplementedError
 
     handler.__annotations__["given"] = kind
-    made = document(operation(name="x", title="X", http=Route(method, path), permission="x.y")(handler))
+    made = document(
+        operation(name="x", title="X", http=Route(method, path), permission="x.y")(handler)
+    )
 
     described = made["paths"][path][method.lower()]
     parameters = {one["name"] for one in described["parameters"] if "name" in one}
-    content = next(iter(described.get("requestBody", {}).get("content", {}).values()), {"schema": {}})
-    schema = content["schema"]
+    contents: dict[str, Any] = described.get("requestBody", {}).get("content", {})
+    content: dict[str, Any] = contents[next(iter(contents))] if contents else {"schema": {}}
+    schema: dict[str, Any] = content["schema"]
     while "$ref" in schema:
         schema = made["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    assert parameters | set(schema.get("properties", {})) == set(fields), "every field is told exactly once"
+    assert parameters | set(schema.get("properties", {})) == set(fields), (
+        "every field is told exactly once"
+    )
     assert not parameters & set(schema.get("properties", {}))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -371,6 +372,8 @@ async def run_batch(ctx: Context, given: Batch) -> BatchDone:
     for index, name in enumerate(given.names, 1):
         await _add(ctx, name)
         await ctx.progress(index, len(given.names))
+        if given.path and index == 1:
+            await asyncio.to_thread(Path(given.path).write_text, "begun")
         if given.gate:
             await gate(given.gate).pass_through()
     if given.fault == "refuse":

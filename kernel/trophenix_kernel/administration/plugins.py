@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, cast
 
 import msgspec
@@ -271,14 +272,17 @@ async def change_settings(ctx: Call, given: SettingsChange) -> SettingsValue:
     if not isinstance(document, dict):
         fault = "expected an object"
         raise Invalid(fault, problems=(FieldProblem("/values", "wrong_type", fault),))
-    valid = from_document(kind, cast("dict[str, Any]", document), strict=True)
+    try:
+        valid = from_document(kind, cast("dict[str, Any]", document), strict=True)
+    except Invalid as error:
+        raise Invalid(error.detail, problems=_below_values(error.problems)) from None
     activation = ctx.caller.activated.get(given.plugin_id)
     before = msgspec.json.decode(activation.settings, type=kind) if activation else None
     problems = await services(ctx).hooks.settings_problems(
         ctx.caller, given.plugin_id, before, valid
     )
     if problems:
-        raise Invalid("The module refuses these settings.", problems=problems)
+        raise Invalid("The module refuses these settings.", problems=_below_values(problems))
     changed = await ctx.db.first(
         store.SET_SETTINGS,
         plugin_id=given.plugin_id,
@@ -403,6 +407,14 @@ def _settings_kind(record: PluginRecord) -> type[msgspec.Struct]:
         if isinstance(contribution.value, SettingsType):
             return contribution.value.kind
     raise NotFound(f"{record.id} has nothing to set.", code="plugin_has_no_settings")
+
+
+def _below_values(problems: Iterable[FieldProblem]) -> tuple[FieldProblem, ...]:
+    """Faults of the settings as faults of the operation's input, in which the settings are one field."""
+    return tuple(
+        msgspec.structs.replace(problem, pointer=f"/values{problem.pointer}")
+        for problem in problems
+    )
 
 
 def _settings_value(

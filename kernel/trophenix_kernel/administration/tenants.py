@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -114,6 +115,7 @@ class NewTenant(msgspec.Struct, frozen=True, kw_only=True):
     name: Name
     owner_email: Annotated[str, msgspec.Meta(max_length=320, pattern="^[^@\\s]+@[^@\\s]+$")]
     type: TenantType = "professional"
+    status: Literal["trial", "active"] = "active"
     plan: Plan = "free"
     parent: str | None = None
     locale: Locale = "en"
@@ -149,9 +151,6 @@ _DAYS: Final = Query(
     "select to_char(day, 'YYYY-MM-DD'), cast(sum(requests) as bigint), cast(sum(errors) as bigint) from kernel.usage_daily"
     " where day > cast(:today as date) - 30 group by day order by day",
     DayView,
-)
-_BELOW: Final = Query(
-    "select count(*) from kernel.tenants where :id = any (ancestors) and deleted_at is null", int
 )
 _INSERT_OWNER: Final = Query(
     "insert into kernel.memberships (id, user_id, role) values (:id, :user_id, 'owner') returning id",
@@ -194,6 +193,7 @@ async def update_tenant(ctx: Call, given: TenantChange) -> TenantView:
         if value is not None and value != getattr(before, name)
     }
     ctx.audit("Organisation changed", target=str(before.id), details=differences)
+    _seen_at_once(ctx, before.id)
     return view(changed)
 
 
@@ -228,7 +228,7 @@ async def stats(ctx: Call) -> Stats:
         requests_today=now_day.requests,
         errors_today=now_day.errors,
         last_days=days,
-        tenants_below=await held.platform.first(_BELOW, id=record.id) or 0,
+        tenants_below=await held.platform.first(store.BELOW, id=record.id) or 0,
     )
 
 
@@ -282,15 +282,12 @@ async def make_tenant(ctx: Call, given: NewTenant) -> TenantRecord:
         )
     parent = await held.directory.by_slug(given.parent) if given.parent else None
     if given.parent and parent is None:
-        raise NotFound(
-            f"There is no tenant {given.parent!r} to stand below.", code="parent_unknown"
-        )
+        raise _no_parent(given.parent)
     made = new_id()
     assert isinstance(ctx.db, Transaction)  # noqa: S101 - a writing operation holds one
     record = await ctx.db.one(
         store.INSERT,
         id=made,
-        status="active",
         parent_id=parent.record.id if parent else None,
         metadata={},
         **{
@@ -299,6 +296,7 @@ async def make_tenant(ctx: Call, given: NewTenant) -> TenantRecord:
                 "slug",
                 "name",
                 "type",
+                "status",
                 "plan",
                 "locale",
                 "time_zone",
@@ -308,6 +306,8 @@ async def make_tenant(ctx: Call, given: NewTenant) -> TenantRecord:
             )
         },
     )
+    if parent is not None and await ctx.db.first(store.KEEP, id=parent.record.id) is None:
+        raise _no_parent(given.parent or "")
     await ctx.db.enter(made)
     await ctx.db.one(_INSERT_OWNER, id=new_id(), user_id=owner.id)
     return record
@@ -322,15 +322,12 @@ async def make_tenant(ctx: Call, given: NewTenant) -> TenantRecord:
 )
 async def set_status(ctx: Call, given: StatusChange) -> TenantView:
     """Move a tenant through its life: trial, active, suspended, cancelled. Its data stays."""
-    entry = await services(ctx).directory.by_slug(given.slug)
-    if entry is None:
-        raise NotFound(f"There is no tenant {given.slug!r}.")
-    check_move(entry.record.status, given.status)
-    changed = await ctx.db.first(
-        store.SET_STATUS, id=entry.record.id, before=entry.record.status, after=given.status
+    record = await _hold(ctx, given.slug)
+    check_move(record.status, given.status)
+    changed = await ctx.db.one(
+        store.SET_STATUS, id=record.id, before=record.status, after=given.status
     )
-    if changed is None:
-        raise PreconditionFailed("The tenant's status was changed in the meantime.")
+    await _record_in(ctx, record, f"Tenant became {given.status}", {"before": record.status})
     return view(changed)
 
 
@@ -343,10 +340,10 @@ async def set_status(ctx: Call, given: StatusChange) -> TenantView:
 )
 async def set_plan(ctx: Call, given: PlanChange) -> TenantView:
     """Move a tenant to another plan; its limits follow at once."""
-    entry = await services(ctx).directory.by_slug(given.slug)
-    if entry is None:
-        raise NotFound(f"There is no tenant {given.slug!r}.")
-    return view(await ctx.db.one(store.SET_PLAN, id=entry.record.id, plan=given.plan))
+    record = await _hold(ctx, given.slug)
+    changed = await ctx.db.one(store.SET_PLAN, id=record.id, plan=given.plan)
+    await _record_in(ctx, record, f"Plan became {given.plan}", {"before": record.plan})
+    return view(changed)
 
 
 @operation(
@@ -358,15 +355,17 @@ async def set_plan(ctx: Call, given: PlanChange) -> TenantView:
 )
 async def delete_tenant(ctx: Call, given: OneTenant) -> None:
     """Take a tenant away at once; for thirty days it can be restored, then it is purged with all its rows."""
-    record = await _any_tenant(ctx, given.slug)
-    if await services(ctx).platform.first(_BELOW, id=record.id):
+    record = await _hold(ctx, given.slug, deleted=True)
+    if record.deleted_at is not None:
+        raise Conflict(f"{given.slug} is deleted already.", code="tenant_deleted")
+    if await ctx.db.one(store.BELOW, id=record.id):
         raise Conflict(
             "Tenants stand below this one.",
             next_step="Delete those first.",
             code="tenant_has_tenants_below",
         )
-    if await ctx.db.first(store.SET_DELETED, id=record.id, at=ctx.now) is None:
-        raise Conflict(f"{given.slug} is deleted already.", code="tenant_deleted")
+    await ctx.db.one(store.SET_DELETED, id=record.id, at=ctx.now)
+    await _record_in(ctx, record, "Tenant deleted")
 
 
 @operation(
@@ -377,23 +376,58 @@ async def delete_tenant(ctx: Call, given: OneTenant) -> None:
     permission="platform.manage",
 )
 async def restore_tenant(ctx: Call, given: OneTenant) -> TenantView:
-    """Bring a deleted tenant back as it was, within thirty days."""
-    record = await _any_tenant(ctx, given.slug)
-    if record.deleted_at is not None and record.deleted_at < ctx.now - timedelta(days=RESTORE_DAYS):
+    """Bring a deleted tenant back as it was, within thirty days; the one it stands below must be there."""
+    record = await _hold(ctx, given.slug, deleted=True)
+    if record.deleted_at is None:
+        raise Conflict(f"{given.slug} is not deleted.", code="tenant_not_deleted")
+    if record.deleted_at < ctx.now - timedelta(days=RESTORE_DAYS):
         raise Conflict(
             f"{given.slug} was deleted more than {RESTORE_DAYS} days ago.", code="restore_too_late"
         )
-    restored = await ctx.db.first(store.SET_DELETED, id=record.id, at=None)
-    if restored is None:
-        raise Conflict(f"{given.slug} is not deleted.", code="tenant_not_deleted")
+    if record.parent_id is not None and await ctx.db.first(store.KEEP, id=record.parent_id) is None:
+        raise Conflict(
+            f"The tenant that {given.slug} stands below is deleted.",
+            next_step="Restore that one first.",
+            code="parent_deleted",
+        )
+    restored = await ctx.db.one(store.SET_DELETED, id=record.id, at=None)
+    await _record_in(ctx, record, "Tenant restored")
     return view(restored)
 
 
-async def _any_tenant(ctx: Call, slug: str) -> TenantRecord:
-    found = await services(ctx).platform.first(store.BY_SLUG, slug=slug)
-    if found is None:
+async def _hold(ctx: Call, slug: str, *, deleted: bool = False) -> TenantRecord:
+    """The tenant as it is stored, locked until the call ends; what is kept in memory may be a moment old.
+
+    Args:
+        deleted: a deleted one is found as well.
+    """
+    found = await ctx.db.first(store.LOCK, slug=slug)
+    if found is None or (found.deleted_at is not None and not deleted):
         raise NotFound(f"There is no tenant {slug!r}.", code="tenant_unknown")
     return found
+
+
+async def _record_in(
+    ctx: Call, record: TenantRecord, summary: str, details: Mapping[str, Any] | None = None
+) -> None:
+    """What the platform does to a tenant stands in that tenant's audit log, and is seen by this process at once."""
+    assert isinstance(ctx.db, Transaction)  # noqa: S101 - a writing operation holds one
+    await ctx.db.enter(record.id)
+    ctx.audit(summary, target=str(record.id), details=details)
+    _seen_at_once(ctx, record.id)
+
+
+def _seen_at_once(ctx: Call, tenant: UUID) -> None:
+    """Whoever changed it sees the change in the very next call, before the database's announcement has come round."""
+
+    async def forget() -> None:
+        services(ctx).directory.forget(tenant)
+
+    ctx.after_commit.append(forget)
+
+
+def _no_parent(slug: str) -> NotFound:
+    return NotFound(f"There is no tenant {slug!r} to stand below.", code="parent_unknown")
 
 
 def view(record: TenantRecord) -> TenantView:

@@ -40,6 +40,7 @@ class Credentials:
 
     def __init__(self, platform: Platform, changes: Changes, clock: Clock) -> None:
         self._platform = platform
+        self._changes = changes
         self._clock = clock
         self._attempts = Attempts()
         self._keys = changes.cache(self._load_key)
@@ -150,10 +151,9 @@ class Credentials:
     async def revoke_session(self, user: UUID, session: UUID) -> bool:
         """End one of the person's sessions; says whether there was one."""
         now = self._clock.now()
-        return (
-            await self._platform.first(store.REVOKE_SESSION, id=session, user=user, now=now)
-            is not None
-        )
+        revoked = await self._platform.first(store.REVOKE_SESSION, id=session, user=user, now=now)
+        await self._changes.caught_up()
+        return revoked is not None
 
     async def change_password(self, identity: Identity, old: str, new: str) -> None:
         """Set a new password and end all other sessions.
@@ -173,6 +173,7 @@ class Credentials:
         await self._platform.all(
             store.REVOKE_OTHERS, user=user.id, keep=keep, now=self._clock.now()
         )
+        await self._changes.caught_up()
 
     async def user(self, user: UUID) -> User | None:
         """A person by id."""
@@ -226,6 +227,7 @@ class Credentials:
         await self._platform.all(
             store.REVOKE_OTHERS, user=user, keep=new_id(), now=self._clock.now()
         )
+        await self._changes.caught_up()
 
     async def invite(self, user: UUID) -> str:
         """A word that lets the person set a first password, once, within a week; an earlier one stops working."""

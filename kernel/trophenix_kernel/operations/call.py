@@ -46,6 +46,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     ip: str = ""
 
+    def has(self, plugin_id: str) -> bool:
+        """Whether the tenant has the plugin switched on; the kernel's own operations always are."""
+        activation = self.activated.get(plugin_id)
+        return plugin_id == "kernel" or (activation is not None and activation.enabled)
+
 
 class Emitted(msgspec.Struct):
     """An event on its way into the outbox."""

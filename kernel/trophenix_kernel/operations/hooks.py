@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -9,14 +10,15 @@ import msgspec
 
 from trophenix_kernel.operations.call import Caller, actor_of
 from trophenix_kernel.operations.registry import Bound
-from trophenix_kernel.plugins.dispatcher import Audience, Dispatcher
+from trophenix_kernel.plugins.dispatcher import Audience, Dispatcher, FailureKind, HookFailure
+from trophenix_kernel.plugins.failures import Report, shown
 from trophenix_kernel.plugins.model import PluginRecord
 from trophenix_kernel.storage.placement import Clusters
 from trophenix_kernel.storage.session import Reader, Transaction
 from trophenix_sdk.clock import Clock
 from trophenix_sdk.context import Actor, Database, Tenant
 from trophenix_sdk.errors import FieldProblem, PermissionDenied
-from trophenix_sdk.hookspecs import Deny
+from trophenix_sdk.hookspecs import Deny, Health
 from trophenix_sdk.manifest import schema_name
 
 T = TypeVar("T")
@@ -106,6 +108,7 @@ class Hooks:
     Args:
         dispatcher: of the plugins that serve; its ``lend`` is `lend`.
         records: those plugins.
+        report: told of every failure.
     """
 
     def __init__(
@@ -114,10 +117,13 @@ class Hooks:
         records: tuple[PluginRecord, ...],
         clusters: Clusters,
         clock: Clock,
+        *,
+        report: Report,
     ) -> None:
         self.dispatcher = dispatcher
         self.clusters = clusters
         self.clock = clock
+        self._report = report
         self._everybody = Audience.of(
             "", [record.id for record in records if record.id is not None]
         )
@@ -148,24 +154,38 @@ class Hooks:
     async def changed(self, caller: Caller, plugin_id: str, hook: str, *arguments: Any) -> None:
         """Tell one plugin of a change of its life in a tenant, in a transaction of its own.
 
-        A failure is reported and undoes what the hook wrote; the change itself stands.
+        A failure, the database's included, is reported and undoes what the hook wrote; the change itself stands and its caller does
+        not hear of it.
         """
         if caller.entry is None or not self._implements(hook, plugin_id):
             return
         record = caller.entry.record
-        transaction = Transaction(
-            self.clusters.of(record.cluster), schema_name(plugin_id), record.id
-        )
-        await transaction.begin()
         try:
-            context = HookContext(self, caller, plugin_id, transaction)
-            outcome = await self.dispatcher.call(
-                hook, Audience.of(str(record.id), [plugin_id]), context, *arguments
+            transaction = Transaction(
+                self.clusters.of(record.cluster), schema_name(plugin_id), record.id
             )
-            if not outcome.failures:
-                await transaction.finish()
-        finally:
-            await transaction.rollback()
+            await transaction.begin()
+            try:
+                context = HookContext(self, caller, plugin_id, transaction)
+                outcome = await self.dispatcher.call(
+                    hook, Audience.of(str(record.id), [plugin_id]), context, *arguments
+                )
+                if not outcome.failures:
+                    await transaction.finish()
+            finally:
+                await transaction.rollback()
+        except Exception as error:  # noqa: BLE001 - the change was committed: nobody may be told that it failed
+            self._report(
+                HookFailure(
+                    hook=hook,
+                    plugin=plugin_id,
+                    tenant=str(record.id),
+                    kind=FailureKind.RAISED,
+                    found=shown(error),
+                    expected="what the hook wrote to be stored",
+                    next_step="Mend the cause; then switch the module off and on again for the tenant.",
+                )
+            )
 
     async def settings_problems(
         self, caller: Caller, plugin_id: str, before: Any, after: Any
@@ -182,14 +202,27 @@ class Hooks:
         """Tell every plugin of the platform's own life: ``startup`` or ``shutdown``."""
         await self.dispatcher.call(hook, self._everybody, HookContext(self, None, PLATFORM_WIDE))
 
-    async def health(self) -> dict[str, Any]:
-        """What each plugin that can say it says of its health."""
-        found: dict[str, Any] = {}
-        for plugin_id in self.dispatcher.plugins("health", self._everybody):
-            context = HookContext(self, None, plugin_id)
-            outcome = await self.dispatcher.call("health", Audience.of("", [plugin_id]), context)
-            found[plugin_id] = outcome.value
-        return found
+    @property
+    def examined(self) -> tuple[str, ...]:
+        """Ids of the plugins that can say how they are."""
+        return self.dispatcher.plugins("health", self._everybody)
+
+    async def health(self) -> dict[str, Health]:
+        """How each plugin is that has something to say of it; one that fails to is down."""
+        asked = self.examined
+        answers = await asyncio.gather(*(self._health_of(plugin_id) for plugin_id in asked))
+        return {
+            plugin_id: answer
+            for plugin_id, answer in zip(asked, answers, strict=True)
+            if answer is not None
+        }
+
+    async def _health_of(self, plugin_id: str) -> Health | None:
+        context = HookContext(self, None, plugin_id)
+        outcome = await self.dispatcher.call("health", Audience.of("", [plugin_id]), context)
+        if outcome.value is None and outcome.failures:
+            return Health("down", str(outcome.failures[0]))
+        return outcome.value
 
     def _implements(self, hook: str, plugin_id: str) -> bool:
         return plugin_id in self.dispatcher.plugins(hook, self._everybody)

@@ -35,6 +35,7 @@ from trophenix_sdk.errors import (
     Unauthenticated,
 )
 from trophenix_sdk.events import EventType
+from trophenix_sdk.i18n import LazyText
 from trophenix_sdk.ids import new_id
 from trophenix_sdk.operations import Empty
 
@@ -127,6 +128,7 @@ class Pipeline:
         services: what the kernel's own operations work with.
         base_url: the platform's address, for links that leave it.
         hooks: the plugins that may refuse what is allowed, and those told of changes.
+        heard: waits until this process has heard of every change committed so far.
     """
 
     def __init__(
@@ -140,6 +142,7 @@ class Pipeline:
         services: Any = None,
         base_url: str = "",
         hooks: Hooks | None = None,
+        heard: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.registry = registry
         self.clusters = clusters
@@ -148,8 +151,9 @@ class Pipeline:
         self.limits = limits
         self.services = services
         self._hooks = hooks
+        self._heard = heard
         self.base_url = base_url.rstrip("/")
-        self._encoder = msgspec.json.Encoder()
+        self._encoder = msgspec.json.Encoder(enc_hook=_plain)
 
     # ── the decision ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -223,7 +227,8 @@ class Pipeline:
             given = await given
         if self._hooks is not None and self._hooks.authorizers:
             await self._hooks.authorize(bound, caller, str(getattr(given, "id", "")))
-        if bound.reads:
+        # A job ends in the transaction of what it did, and one that only reads ends too.
+        if bound.reads and request.job is None:
             return await self._read(bound, caller, request, given)
         return await self._write(bound, caller, request, given)
 
@@ -268,6 +273,9 @@ class Pipeline:
         except BaseException:
             await transaction.rollback()
             raise
+        if bound.stored_in_main and self._heard is not None:
+            # What the kernel keeps in memory comes from these tables: whoever gets the answer finds the change here at once.
+            await self._heard()
         for follow in call.after_commit:
             await follow()
         return answer
@@ -280,6 +288,8 @@ class Pipeline:
         """
         bound = self.registry.named(name)
         self.decide(bound, outer.caller)
+        if self._hooks is not None and self._hooks.authorizers:
+            await self._hooks.authorize(bound, outer.caller, str(getattr(given, "id", "")))
         operation = bound.operation
         if not bound.reads and outer.bound.reads:
             message = f"{outer.bound.name} reads and cannot call {name}, which writes"
@@ -302,6 +312,8 @@ class Pipeline:
             value = await operation.handler(inner, *arguments)
         outer.emitted.extend(inner.emitted)
         outer.jobs.extend(inner.jobs)
+        if bound.stored_in_main and not bound.reads and self._heard is not None:
+            outer.after_commit.append(self._heard)
         outer.after_commit.extend(inner.after_commit)
         return value
 
@@ -347,7 +359,7 @@ class Pipeline:
 
     def _claims(self, bound: Bound, caller: Caller, request: Request, actor: UUID) -> str:
         claims: list[str] = []
-        if request.idempotency_key and caller.entry is not None:
+        if request.idempotency_key and _keeps_answers(bound, caller):
             seconds = int(IDEMPOTENCY_LIFETIME.total_seconds())
             claims.append(
                 f"select kernel.claim_idempotency_key('{actor}',{_text(request.idempotency_key)},"
@@ -395,7 +407,7 @@ class Pipeline:
             document["events"] = call.emitted
         if call.jobs:
             document["jobs"] = call.jobs
-        if request.idempotency_key and caller.entry is not None:
+        if request.idempotency_key and _keeps_answers(bound, caller):
             document["answer"] = {
                 "status": answer.status,
                 "body": ""
@@ -421,6 +433,19 @@ class Pipeline:
                 code="answer_not_kept",
             )
         return Answer(stored.status, stored.body, None, replayed=True)
+
+
+def _keeps_answers(bound: Bound, caller: Caller) -> bool:
+    """Whether an idempotency key counts: it belongs to a tenant, and what the platform's administrators do is each time another one's."""
+    return caller.entry is not None and bound.operation.scope != "platform"
+
+
+def _plain(value: Any) -> Any:
+    """A text that is translated when it is shown, as programs get it: in English."""
+    if isinstance(value, LazyText):
+        return str(value)
+    message = f"an answer holds a {type(value).__name__}, which has no JSON form"
+    raise TypeError(message)
 
 
 def _tenant_id(caller: Caller) -> UUID:

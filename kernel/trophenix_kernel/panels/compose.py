@@ -308,7 +308,7 @@ def form_page(
         leave_out=without,
         domain=place.domain,
     )
-    fields, others = forms.place(fields, faults, place.language)
+    fields, others = forms.place(fields, faults, place.language, domain=place.domain)
     crumbs = [Crumb(label=panel.label_plural, href=place.base)]
     action, cancel = f"{place.base}/new", place.base
     title: Text = panel.label_new or panel.label

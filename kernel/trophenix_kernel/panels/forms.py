@@ -153,9 +153,20 @@ def bind(
 
 
 def place(
-    fields: Iterable[FormField], problems: Iterable[FieldProblem], language: Language
+    fields: Iterable[FormField],
+    problems: Iterable[FieldProblem],
+    language: Language,
+    *,
+    domain: str = "kernel",
 ) -> tuple[tuple[FormField, ...], tuple[Text, ...]]:
-    """The fields with each fault beside its own, and the faults that belong to none."""
+    """The fields with each fault beside its own, and the faults that belong to none.
+
+    Args:
+        fields: of the form.
+        problems: what is wrong, each with the JSON pointer of its place.
+        language: who reads.
+        domain: whose catalogue translates faults that only a plugin knows.
+    """
     by_name: dict[str, FieldProblem] = {}
     others: list[Text] = []
     shown = tuple(fields)
@@ -167,9 +178,9 @@ def place(
         if name in names:
             by_name.setdefault(name, problem)
         else:
-            others.append(explain(problem, None, language))
+            others.append(explain(problem, None, language, domain=domain))
     marked = tuple(
-        replace(field, error=explain(by_name[field.name], field, language))
+        replace(field, error=explain(by_name[field.name], field, language, domain=domain))
         if field.name in by_name
         else field
         for field in shown
@@ -208,6 +219,15 @@ _SAID: Mapping[str, LazyText] = {
     "not_an_email": _("Enter an e-mail address, such as name@example.com."),
     "taken": _("This is already in use."),
     "wrong_type": _("This value is not valid."),
+    "invalid": _("This value is not valid."),
+    "weak_password": _("This password is too easy to guess: use a longer phrase."),
+    "wrong_password": _("This is not your present password."),
+    "not_a_time_zone": _("This is not a time zone such as Europe/Paris."),
+    "bad_slug": _("Use lower-case letters, digits and single hyphens."),
+    "bad_expiry": _("Enter a moment in the future."),
+    "unknown_permission": _("There is no such permission."),
+    "unknown_role": _("There is no such role."),
+    "unknown_user": _("There is no such person."),
 }
 
 _LIMIT_OF: Mapping[str, str] = {
@@ -220,17 +240,19 @@ _LIMIT_OF: Mapping[str, str] = {
 }
 
 
-def explain(problem: FieldProblem, field: FormField | None, language: Language) -> str:
+def explain(
+    problem: FieldProblem, field: FormField | None, language: Language, *, domain: str = "kernel"
+) -> str:
     """A fault in the reader's language: by its code where the code is known, else its message's translation."""
     said = _SAID.get(problem.code)
     if said is None:
-        return language.message(problem.message)
+        return language.message(problem.message, domain)
     wanted = _LIMIT_OF.get(problem.code)
     if wanted is None:
         return language.text(said)
     limit = dict(field.attributes).get(wanted) if field is not None else None
     if limit is None:
-        return language.message(problem.message)
+        return language.message(problem.message, domain)
     number = float(limit)
     return language.text(said % {"limit": int(number) if number.is_integer() else number})
 

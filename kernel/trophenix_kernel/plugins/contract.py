@@ -25,7 +25,7 @@ from trophenix_sdk.manifest import Contract, Manifest
 
 
 class Named(Protocol):
-    """Something registered under a name (operation, permission, event type, task, …)."""
+    """Something registered under a name (operation, permission, event type, settings)."""
 
     @property
     def name(self) -> str:
@@ -42,15 +42,6 @@ class Addressed(Protocol):
         ...
 
 
-class Subscribing(Protocol):
-    """Something registered for an event, given by its name or as an event type."""
-
-    @property
-    def event(self) -> str | Named:
-        """What it waits for."""
-        ...
-
-
 class Section(Struct, frozen=True):
     """How one collect hook relates to the manifest.
 
@@ -58,26 +49,19 @@ class Section(Struct, frozen=True):
         hook: the collect hook and the field of `Contributions`.
         declared: the key below ``[contract]``.
         named_by: attributes that hold the name, the first one present counts.
-        repeatable: whether several items may bear one name.
     """
 
     hook: str
     declared: str
     named_by: tuple[str, ...] = ("name",)
-    repeatable: bool = False
 
 
 SECTIONS: Final = (
     Section("operations", "operations"),
     Section("permissions", "permissions"),
-    Section("roles", "roles"),
     Section("events", "events_emitted"),
-    Section("subscriptions", "events_consumed", ("event", "name"), repeatable=True),
     Section("panels", "panels", ("slug", "name")),
     Section("widgets", "widgets", ("slug", "name")),
-    Section("tasks", "tasks"),
-    Section("schedules", "schedules"),
-    Section("meters", "meters"),
     Section("settings", "settings"),
 )
 """The collect hooks of hook API 1, in the order in which they are asked."""
@@ -184,7 +168,7 @@ def collect_contributions(
                             where=where,
                         )
                     )
-                elif not section.repeatable and any(name == item.name for item in items):
+                elif any(name == item.name for item in items):
                     faults.append(
                         violation(
                             record,
@@ -267,10 +251,9 @@ def _declared(contract: Contract, key: str) -> tuple[str, ...]:
 
 def _name(value: object, attributes: tuple[str, ...]) -> str | None:
     for attribute in attributes:
-        found = getattr(value, attribute, None)
-        name = found if isinstance(found, str) else getattr(found, "name", None)
+        name = getattr(value, attribute, None)
         if isinstance(name, str) and name:
-            return str(name)
+            return name
     return None
 
 

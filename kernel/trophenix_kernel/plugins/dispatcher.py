@@ -10,8 +10,8 @@ What a call guarantees, whatever the plugins do:
 - cancelling the caller cancels the plugin at work, and with it the call.
 
 What it cannot do: pre-empt code that blocks the event loop (that is measured and reported), or know that a plugin swallowed a
-cancellation that was meant for its caller (task groups of Python 3.11 and 3.12 look the same from outside). Only ``worker``
-isolation can.
+cancellation that was meant for its caller (task groups of Python 3.11 and 3.12 look the same from outside). Only a process of the
+plugin's own could.
 """
 
 from __future__ import annotations

@@ -53,6 +53,8 @@ class HookFailure(Struct, frozen=True, kw_only=True):
 class HookFailed(TrophenixError):
     """A plugin failed in a hook whose caller cannot go on without it.
 
+    What happened inside the plugin is for the report; a caller learns only which plugin it was.
+
     Attributes:
         failure: which, and how.
     """
@@ -61,12 +63,17 @@ class HookFailed(TrophenixError):
     title: ClassVar[str] = "A plugin failed"
 
     def __init__(self, failure: HookFailure) -> None:
-        super().__init__(str(failure), next_step=failure.next_step)
+        super().__init__(
+            f"{failure.plugin or 'A plugin'} failed in {failure.hook}; nothing was changed.",
+            next_step="Try again in a moment; operators find the cause in the log.",
+        )
         self.failure = failure
 
 
 class HookVetoed(Unavailable):
     """A plugin that has a say in this could not be asked; without its answer it is not allowed.
+
+    What happened inside the plugin is for the report; a caller learns only which plugin it was.
 
     Attributes:
         failure: which, and how.
@@ -76,7 +83,10 @@ class HookVetoed(Unavailable):
     title: ClassVar[str] = "A plugin that must agree does not respond"
 
     def __init__(self, failure: HookFailure) -> None:
-        super().__init__(str(failure), next_step=failure.next_step)
+        super().__init__(
+            f"{failure.plugin or 'A plugin'} has a say in this and could not be asked.",
+            next_step="Try again in a moment; operators find the cause in the log.",
+        )
         self.failure = failure
 
 

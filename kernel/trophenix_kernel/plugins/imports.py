@@ -2,7 +2,7 @@
 
 Two nets. Before anything runs, the plugin's files are read and their import statements judged, inside functions and type-checking
 blocks too. While its entry module is imported, names that were computed at run time are caught as they are looked up. This finds
-mistakes; it is no sandbox, and code that wants to hide will: the boundary against hostile code is the ``worker`` isolation.
+mistakes; it is no sandbox, and code that wants to hide will: a boundary against hostile code would be a process of its own.
 """
 
 from __future__ import annotations

@@ -163,14 +163,9 @@ class Contributions(Struct, frozen=True, kw_only=True):
 
     operations: tuple[Contribution, ...] = ()
     permissions: tuple[Contribution, ...] = ()
-    roles: tuple[Contribution, ...] = ()
     events: tuple[Contribution, ...] = ()
-    subscriptions: tuple[Contribution, ...] = ()
     panels: tuple[Contribution, ...] = ()
     widgets: tuple[Contribution, ...] = ()
-    tasks: tuple[Contribution, ...] = ()
-    schedules: tuple[Contribution, ...] = ()
-    meters: tuple[Contribution, ...] = ()
     settings: tuple[Contribution, ...] = ()
     hooks: tuple[str, ...] = ()
 

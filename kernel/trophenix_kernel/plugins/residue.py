@@ -18,7 +18,8 @@ from trophenix_sdk.manifest import schema_name
 _CATALOGUE: Final = """
 select 'schema ' || n.nspname || ' of ' || pg_get_userbyid(n.nspowner) || ' ' || coalesce(n.nspacl::text, '') from pg_namespace n
   where n.nspname !~ '^pg_(temp|toast)'
-union all select 'role ' || rolname || case when rolcanlogin then ' login' else '' end || case when rolbypassrls then ' bypassrls' else '' end
+union all select 'role ' || rolname || case when rolcanlogin then ' login' else '' end
+    || case when rolbypassrls then ' bypassrls' else '' end
   from pg_roles where rolname !~ '^pg_'
 union all select 'member ' || pg_get_userbyid(member) || ' of ' || pg_get_userbyid(roleid) from pg_auth_members
 union all select 'relation ' || c.relkind::text || ' ' || n.nspname || '.' || c.relname || ' ' || coalesce(c.relacl::text, '')
@@ -86,7 +87,9 @@ async def snapshot(connection: Any) -> frozenset[str]:
     return frozenset(row[0] for row in await connection.fetch(_CATALOGUE))
 
 
-async def residue(connection: Any, plugin_id: str, *, tenants: Sequence[UUID | None] = (None,)) -> Residue:
+async def residue(
+    connection: Any, plugin_id: str, *, tenants: Sequence[UUID | None] = (None,)
+) -> Residue:
     """What one database still holds of a plugin, its audit entries aside.
 
     Args:
@@ -139,6 +142,8 @@ async def _count(connection: Any, table: Any, pattern: str, tenants: Iterable[UU
     for tenant in tenants:
         async with connection.transaction(readonly=True):
             if tenant is not None:
-                await connection.execute("select set_config('app.tenant_id', $1, true)", str(tenant))
+                await connection.execute(
+                    "select set_config('app.tenant_id', $1, true)", str(tenant)
+                )
             total += await connection.fetchval(statement, pattern)
     return total

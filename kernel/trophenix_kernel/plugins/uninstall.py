@@ -8,10 +8,11 @@ afterwards. Audit entries stay: what happened stays told. Works on the databases
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ import msgspec
 from trophenix_kernel.plugins.discovery import discover
 from trophenix_kernel.plugins.model import PluginRecord
 from trophenix_kernel.plugins.residue import Residue, mention, residue
+from trophenix_kernel.usage.meter import FLUSH_SECONDS
 from trophenix_migrations.roles import OWNER, drop_plugin_role
 from trophenix_sdk.clock import Clock, SystemClock
 from trophenix_sdk.errors import Conflict, TrophenixError
@@ -32,9 +34,11 @@ from trophenix_sdk.manifest import Manifest, OnUninstall, id_fault, schema_name
 
 MAIN: Final = "main"
 ARCHIVE_FORMAT: Final = 1
+_NARROWED: Final = ", narrowed; a key for nothing else is revoked"
+SETTLE_SECONDS: Final = 2 * FLUSH_SECONDS
 
 _BY_OPERATION: Final = "starts_with(t.operation, $1 || ':')"
-_MENTIONS: Final[Mapping[str, str]] = {
+MENTIONS: Final[Mapping[str, str]] = {
     "activations": "t.plugin_id = $1",
     "grants": "starts_with(t.permission, $1 || ':')",
     "limits_used": "starts_with(t.name, $1 || ':')",
@@ -47,7 +51,9 @@ _MENTIONS: Final[Mapping[str, str]] = {
 """Kernel tables with rows of plugins, and which rows are whose: $1 is the plugin's id, $2 a pattern of what names it."""
 
 _EXPORTED: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("activations", "grants", "limits_used", "usage_daily", "outbox", "jobs"), "to_jsonb(t)"),
+    **dict.fromkeys(
+        ("activations", "grants", "limits_used", "usage_daily", "outbox", "jobs"), "to_jsonb(t)"
+    ),
     "api_keys": "jsonb_build_object('tenant_id', t.tenant_id, 'id', t.id, 'name', t.name, 'scopes', t.scopes)",
 }
 """Kernel rows that go into the archive, and as what; never a key or its digest."""
@@ -170,15 +176,19 @@ class UninstallPlan(msgspec.Struct, frozen=True, kw_only=True):
         title = f"{self.plugin_id} {self.version}".strip()
         lines = [f"{title}: schema and role {self.schema}"]
         for table in self.tables:
-            what = {OnUninstall.ARCHIVE: "exported, then removed", OnUninstall.DROP: "removed"}.get(table.on_uninstall, "kept by law, set aside")
+            what = {OnUninstall.ARCHIVE: "exported, then removed", OnUninstall.DROP: "removed"}.get(
+                table.on_uninstall, "kept by law, set aside"
+            )
             about = f", about people: {', '.join(table.personal)}" if table.personal else ""
             lines.append(f"  {table.cluster}  {table.name}: {table.rows} rows, {what}{about}")
         for one in self.found:
-            states = ", ".join(f"{count} {state.lower()}" for state, count in sorted(one.activations.items()))
+            states = ", ".join(
+                f"{count} {state.lower()}" for state, count in sorted(one.activations.items())
+            )
             if states:
                 lines.append(f"  {one.cluster}  tenants: {states}")
             lines += [
-                f"  {one.cluster}  kernel.{name}: {count} rows{', narrowed; a key for nothing else is revoked' if name == 'api_keys' else ''}"
+                f"  {one.cluster}  kernel.{name}: {count} rows{_NARROWED if name == 'api_keys' else ''}"
                 for name, count in sorted(one.kernel_rows.items())
                 if count and name != "activations"
             ]
@@ -234,7 +244,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     tenants: tuple[UUID | None, ...] = (None,)
 
     @asynccontextmanager
-    async def transaction(self, **options: Any) -> AsyncIterator[None]:
+    async def transaction(self, **options: Any) -> AsyncGenerator[None]:
         """A transaction in which every row can be reached."""
         async with self.connection.transaction(**options):
             if self.tenants != (None,):
@@ -245,14 +255,18 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
         """Once for each group of rows that can be seen together."""
         for tenant in self.tenants:
             if tenant is not None:
-                await self.connection.execute("select set_config('app.tenant_id', $1, true)", str(tenant))
+                await self.connection.execute(
+                    "select set_config('app.tenant_id', $1, true)", str(tenant)
+                )
             yield
 
 
 # ── planning: pure ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def make_plan(plugin_id: str, found: Sequence[Found], installed: Iterable[PluginRecord] = ()) -> UninstallPlan:
+def make_plan(
+    plugin_id: str, found: Sequence[Found], installed: Iterable[PluginRecord] = ()
+) -> UninstallPlan:
     """What uninstalling will do, and what stands in its way.
 
     Args:
@@ -265,13 +279,20 @@ def make_plan(plugin_id: str, found: Sequence[Found], installed: Iterable[Plugin
     """
     if all(one.empty for one in found):
         raise NothingToUninstall(
-            f"No database holds anything of {plugin_id}.", next_step="See `trophenix plugins` for what is installed."
+            f"No database holds anything of {plugin_id}.",
+            next_step="See `trophenix plugins` for what is installed.",
         )
     records = [record for record in installed if record.manifest is not None]
     own = next((record for record in records if record.id == plugin_id), None)
-    tables = tuple(_declared(table, own.manifest if own else None) for one in found for table in one.tables)
+    tables = tuple(
+        _declared(table, own.manifest if own else None) for one in found for table in one.tables
+    )
     dependants = tuple(
-        sorted(record.id or record.key for record in records if record.manifest and plugin_id in record.manifest.requires.plugins)
+        sorted(
+            record.id or record.key
+            for record in records
+            if record.manifest and plugin_id in record.manifest.requires.plugins
+        )
     )
     running = sum(one.running_jobs for one in found)
     obstacles = [f"{name} needs it: uninstall that first" for name in dependants]
@@ -283,7 +304,9 @@ def make_plan(plugin_id: str, found: Sequence[Found], installed: Iterable[Plugin
         version=own.version if own else next((one.version for one in found if one.version), ""),
         found=tuple(found),
         tables=tables,
-        held=tuple(table for table in tables if table.on_uninstall is OnUninstall.KEEP_LEGAL and table.rows),
+        held=tuple(
+            table for table in tables if table.on_uninstall is OnUninstall.KEEP_LEGAL and table.rows
+        ),
         dependants=dependants,
         obstacles=tuple(obstacles),
     )
@@ -292,7 +315,9 @@ def make_plan(plugin_id: str, found: Sequence[Found], installed: Iterable[Plugin
 def _declared(table: TableFound, manifest: Manifest | None) -> TableFound:
     for declared in manifest.data.tables if manifest else ():
         if declared.name == table.name:
-            return msgspec.structs.replace(table, on_uninstall=declared.on_uninstall, personal=declared.personal)
+            return msgspec.structs.replace(
+                table, on_uninstall=declared.on_uninstall, personal=declared.personal
+            )
     return table
 
 
@@ -311,19 +336,20 @@ async def open_clusters(dsns: Mapping[str, str]) -> list[Cluster]:
         for name in sorted(dsns, key=lambda name: name != MAIN):
             connection = await asyncpg.connect(dsns[name])
             clusters.append(Cluster(name=name, connection=connection))
-            is_superuser = await connection.fetchval("select rolsuper from pg_roles where rolname = current_user")
+            is_superuser = await connection.fetchval(
+                "select rolsuper from pg_roles where rolname = current_user"
+            )
             may_own = await connection.fetchval(
-                "select coalesce((select pg_has_role(current_user, oid, 'member') from pg_roles where rolname = $1), false)", OWNER
+                "select coalesce((select pg_has_role(current_user, oid, 'member') from pg_roles where rolname = $1), false)",
+                OWNER,
             )
             if not may_own:
-                login = await connection.fetchval("select current_user")
-                raise NotAnAdministrator(
-                    f"The login {login} of the cluster {name} may not act as {OWNER}.",
-                    next_step="Set TROPHENIX_DATABASE_URL to the login that runs `trophenix migrate`.",
-                )
+                raise _not_an_administrator(await connection.fetchval("select current_user"), name)  # noqa: TRY301 - closes what was opened
             if name == MAIN:
                 await connection.execute(f"set role {OWNER}")
-                tenants = tuple(row[0] for row in await connection.fetch("select id from kernel.tenants"))
+                tenants = tuple(
+                    row[0] for row in await connection.fetch("select id from kernel.tenants")
+                )
                 await connection.execute("reset role")
             if not is_superuser:
                 clusters[-1] = Cluster(name=name, connection=connection, tenants=tenants)
@@ -331,6 +357,13 @@ async def open_clusters(dsns: Mapping[str, str]) -> list[Cluster]:
         await close_clusters(clusters)
         raise
     return [*clusters[1:], clusters[0]]
+
+
+def _not_an_administrator(login: str, cluster: str) -> NotAnAdministrator:
+    return NotAnAdministrator(
+        f"The login {login} of the cluster {cluster} may not act as {OWNER}.",
+        next_step="Set TROPHENIX_DATABASE_URL to the login that runs `trophenix migrate`.",
+    )
 
 
 async def close_clusters(clusters: Iterable[Cluster]) -> None:
@@ -345,25 +378,34 @@ async def look(cluster: Cluster, plugin_id: str) -> Found:
     connection = cluster.connection
     async with cluster.transaction(isolation="repeatable_read", readonly=True):
         states: dict[str, int] = {}
-        counts = dict.fromkeys(_MENTIONS, 0)
+        counts = dict.fromkeys(MENTIONS, 0)
         running = 0
         async for _ in cluster.each_tenant():
-            for name in _MENTIONS:
-                counts[name] += await connection.fetchval(_counting(name), *_arguments(name, plugin_id))
+            for name in MENTIONS:
+                counts[name] += await connection.fetchval(
+                    _counting(name), *_arguments(name, plugin_id)
+                )
             for state, count in await connection.fetch(
-                "select state, count(*) from kernel.activations where plugin_id = $1 group by 1", plugin_id
+                "select state, count(*) from kernel.activations where plugin_id = $1 group by 1",
+                plugin_id,
             ):
                 states[state] = states.get(state, 0) + count
             running += await connection.fetchval(
                 f"select count(*) from kernel.jobs t where t.status = 'running' and t.leased_until > clock_timestamp() and {_BY_OPERATION}",
                 plugin_id,
             )
-        row = await connection.fetchrow("select version from kernel.plugins where plugin_id = $1", plugin_id)
-        has_schema = await connection.fetchval("select exists (select from pg_namespace where nspname = $1)", schema)
+        row = await connection.fetchrow(
+            "select version from kernel.plugins where plugin_id = $1", plugin_id
+        )
+        has_schema = await connection.fetchval(
+            "select exists (select from pg_namespace where nspname = $1)", schema
+        )
         return Found(
             cluster=cluster.name,
             schema=has_schema,
-            role=await connection.fetchval("select exists (select from pg_roles where rolname = $1)", schema),
+            role=await connection.fetchval(
+                "select exists (select from pg_roles where rolname = $1)", schema
+            ),
             tables=tuple(await _tables(cluster, schema)),
             kernel_rows=counts,
             activations=states,
@@ -377,7 +419,9 @@ async def _tables(cluster: Cluster, schema: str) -> list[TableFound]:
     found: list[TableFound] = []
     for table in await cluster.connection.fetch(_TABLES, schema):
         rows, content = await _fingerprint(cluster, table["quoted"])
-        found.append(TableFound(cluster=cluster.name, name=table["name"], rows=rows, content=content))
+        found.append(
+            TableFound(cluster=cluster.name, name=table["name"], rows=rows, content=content)
+        )
     return found
 
 
@@ -391,23 +435,27 @@ async def _fingerprint(cluster: Cluster, quoted: str) -> tuple[int, str]:
 
 
 async def _revision(connection: Any, schema: str) -> str | None:
-    if not await connection.fetchval("select to_regclass($1) is not null", f"{schema}.alembic_version"):
+    if not await connection.fetchval(
+        "select to_regclass($1) is not null", f"{schema}.alembic_version"
+    ):
         return None
     return await connection.fetchval(f"select version_num from {schema}.alembic_version")
 
 
 def _counting(name: str) -> str:
-    return f"select count(*) from kernel.{name} t where {_MENTIONS[name]}"
+    return f"select count(*) from kernel.{name} t where {MENTIONS[name]}"
 
 
 def _arguments(name: str, plugin_id: str) -> list[str]:
-    return [plugin_id, mention(plugin_id)] if "$2" in _MENTIONS[name] else [plugin_id]
+    return [plugin_id, mention(plugin_id)] if "$2" in MENTIONS[name] else [plugin_id]
 
 
 # ── doing ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def detach(clusters: Sequence[Cluster], plan: UninstallPlan, *, now: datetime) -> dict[UUID, str]:
+async def detach(
+    clusters: Sequence[Cluster], plan: UninstallPlan, *, now: datetime
+) -> dict[UUID, str]:
     """No tenant reaches the plugin any more, in any process, once this has returned; all its data is still there.
 
     Returns:
@@ -418,10 +466,13 @@ async def detach(clusters: Sequence[Cluster], plan: UninstallPlan, *, now: datet
     async with main.transaction():
         async for _ in main.each_tenant():
             rows = await main.connection.fetch(
-                "select tenant_id, state from kernel.activations where plugin_id = $1 and state <> 'DETACHED' for update", plan.plugin_id
+                "select tenant_id, state from kernel.activations where plugin_id = $1 and state <> 'DETACHED' for update",
+                plan.plugin_id,
             )
             before.update({row["tenant_id"]: row["state"] for row in rows})
-            await main.connection.executemany(_AUDIT, [_audit_entry(row["tenant_id"], plan, now) for row in rows])
+            await main.connection.executemany(
+                _AUDIT, [_audit_entry(row["tenant_id"], plan, now) for row in rows]
+            )
             await main.connection.execute(
                 "update kernel.activations set state = 'DETACHED', changed_at = $2 where plugin_id = $1 and state <> 'DETACHED'",
                 plan.plugin_id,
@@ -439,10 +490,20 @@ async def detach(clusters: Sequence[Cluster], plan: UninstallPlan, *, now: datet
 
 def _audit_entry(tenant: UUID, plan: UninstallPlan, now: datetime) -> tuple[Any, ...]:
     request = new_id()
-    return tenant, request, now, UUID(int=0), plan.plugin_id, "Module uninstalled from the platform", request.hex
+    return (
+        tenant,
+        request,
+        now,
+        UUID(int=0),
+        plan.plugin_id,
+        "Module uninstalled from the platform",
+        request.hex,
+    )
 
 
-async def reattach(clusters: Sequence[Cluster], plan: UninstallPlan, before: Mapping[UUID, str], *, now: datetime) -> None:
+async def reattach(
+    clusters: Sequence[Cluster], plan: UninstallPlan, before: Mapping[UUID, str], *, now: datetime
+) -> None:
     """What `detach` changed is as it was."""
     main = next(cluster for cluster in clusters if cluster.name == MAIN)
     was_known = any(one.version for one in plan.found)
@@ -454,13 +515,18 @@ async def reattach(clusters: Sequence[Cluster], plan: UninstallPlan, before: Map
             )
         if was_known:
             await main.connection.execute(
-                "update kernel.plugins set state = 'INSTALLED', detached_at = null where plugin_id = $1", plan.plugin_id
+                "update kernel.plugins set state = 'INSTALLED', detached_at = null where plugin_id = $1",
+                plan.plugin_id,
             )
         else:
-            await main.connection.execute("delete from kernel.plugins where plugin_id = $1", plan.plugin_id)
+            await main.connection.execute(
+                "delete from kernel.plugins where plugin_id = $1", plan.plugin_id
+            )
 
 
-async def export(clusters: Sequence[Cluster], plan: UninstallPlan, path: Path, *, now: datetime) -> Archive:
+async def export(
+    clusters: Sequence[Cluster], plan: UninstallPlan, path: Path, *, now: datetime
+) -> Archive:
     """A zip with a JSON document per row and line, and ``manifest.json`` with every file's sha256; whole or not there at all.
 
     Tables the manifest says to drop are left out. The same data gives the same bytes.
@@ -468,15 +534,22 @@ async def export(clusters: Sequence[Cluster], plan: UninstallPlan, path: Path, *
     Raises:
         FileExistsError: *path* is taken.
     """
-    if path.exists():
+    if path.exists():  # noqa: ASYNC240 - see `run`
         raise FileExistsError(f"{path} exists: choose another name for the archive")
     partial = path.with_name(f"{path.name}.partial")
     files: list[ArchivedFile] = []
     contents: dict[tuple[str, str], str] = {}
-    dropped = {(table.cluster, table.name) for table in plan.tables if table.on_uninstall is OnUninstall.DROP}
+    dropped = {
+        (table.cluster, table.name)
+        for table in plan.tables
+        if table.on_uninstall is OnUninstall.DROP
+    }
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        with (
+            os.fdopen(handle, "wb") as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
             for cluster in clusters:
                 async with cluster.transaction(isolation="repeatable_read", readonly=True):
                     for table in await cluster.connection.fetch(_TABLES, plan.schema):
@@ -484,11 +557,26 @@ async def export(clusters: Sequence[Cluster], plan: UninstallPlan, path: Path, *
                         contents[place] = (await _fingerprint(cluster, table["quoted"]))[1]
                         if place not in dropped:
                             rows = f"select to_jsonb(t)::text from {table['quoted']} t order by 1"
-                            files.append(await _write(archive, cluster, f"data/{cluster.name}/{table['name']}.jsonl", table["name"], rows))
+                            files.append(
+                                await _write(
+                                    archive,
+                                    cluster,
+                                    f"data/{cluster.name}/{table['name']}.jsonl",
+                                    table["name"],
+                                    rows,
+                                )
+                            )
                     for name, expression in _EXPORTED.items():
-                        rows = f"select {expression}::text from kernel.{name} t where {_MENTIONS[name]} order by 1"
+                        rows = f"select {expression}::text from kernel.{name} t where {MENTIONS[name]} order by 1"
                         files.append(
-                            await _write(archive, cluster, f"kernel/{cluster.name}/{name}.jsonl", f"kernel.{name}", rows, plan.plugin_id)
+                            await _write(
+                                archive,
+                                cluster,
+                                f"kernel/{cluster.name}/{name}.jsonl",
+                                f"kernel.{name}",
+                                rows,
+                                plan.plugin_id,
+                            )
                         )
             manifest = ArchiveManifest(
                 format=ARCHIVE_FORMAT,
@@ -498,7 +586,10 @@ async def export(clusters: Sequence[Cluster], plan: UninstallPlan, path: Path, *
                 revisions={one.cluster: one.revision for one in plan.found},
                 files=tuple(files),
             )
-            archive.writestr(_entry("manifest.json"), msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+            archive.writestr(
+                _entry("manifest.json"),
+                msgspec.json.format(msgspec.json.encode(manifest), indent=2),
+            )
             archive.close()
             file.flush()
             os.fsync(file.fileno())
@@ -511,7 +602,14 @@ async def export(clusters: Sequence[Cluster], plan: UninstallPlan, path: Path, *
     return Archive(path=path, sha256=digest, manifest=manifest, contents=contents)
 
 
-async def _write(archive: zipfile.ZipFile, cluster: Cluster, name: str, table: str, statement: str, *arguments: str) -> ArchivedFile:
+async def _write(
+    archive: zipfile.ZipFile,
+    cluster: Cluster,
+    name: str,
+    table: str,
+    statement: str,
+    *arguments: str,
+) -> ArchivedFile:
     digest = hashlib.sha256()
     count = 0
     with archive.open(_entry(name), "w", force_zip64=True) as file:
@@ -521,7 +619,9 @@ async def _write(archive: zipfile.ZipFile, cluster: Cluster, name: str, table: s
                 digest.update(line)
                 file.write(line)
                 count += 1
-    return ArchivedFile(name=name, cluster=cluster.name, table=table, rows=count, sha256=digest.hexdigest())
+    return ArchivedFile(
+        name=name, cluster=cluster.name, table=table, rows=count, sha256=digest.hexdigest()
+    )
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -532,7 +632,9 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-async def purge(clusters: Sequence[Cluster], plan: UninstallPlan, archive: Archive, *, now: datetime) -> list[str]:
+async def purge(
+    clusters: Sequence[Cluster], plan: UninstallPlan, archive: Archive, *, now: datetime
+) -> list[str]:
     """Schema, role and kernel rows are gone; tables the law keeps are in a schema of their own that no role of the platform can use.
 
     Safe to repeat when it was interrupted between clusters.
@@ -556,7 +658,9 @@ async def purge(clusters: Sequence[Cluster], plan: UninstallPlan, archive: Archi
             await _check_unchanged(cluster, plan, archive)
             async for _ in cluster.each_tenant():
                 await _purge_rows(connection, plan.plugin_id, now)
-            await connection.execute("delete from kernel.plugins where plugin_id = $1", plan.plugin_id)
+            await connection.execute(
+                "delete from kernel.plugins where plugin_id = $1", plan.plugin_id
+            )
             if held:
                 kept.append(await _set_aside(connection, plan.schema, held, now))
             if cluster.tenants != (None,):
@@ -577,17 +681,20 @@ async def _check_unchanged(cluster: Cluster, plan: UninstallPlan, archive: Archi
 
 
 async def _purge_rows(connection: Any, plugin_id: str, now: datetime) -> None:
-    for name, condition in _MENTIONS.items():
+    for name, condition in MENTIONS.items():
         if name != "api_keys":
-            await connection.execute(f"delete from kernel.{name} t where {condition}", *_arguments(name, plugin_id))
+            await connection.execute(
+                f"delete from kernel.{name} t where {condition}", *_arguments(name, plugin_id)
+            )
     # A key without scopes may do all that its maker may: one that was for this plugin alone must end, not grow.
     await connection.execute(
         "update kernel.api_keys t set scopes = rest.scopes,"
         " revoked_at = case when cardinality(rest.scopes) = 0 then coalesce(t.revoked_at, $2) else t.revoked_at end"
         " from (select k.tenant_id, k.id,"
-        "   array(select s from unnest(k.scopes) with ordinality as u(s, place) where not starts_with(s, $1 || ':') order by place) as scopes"
+        "   array(select s from unnest(k.scopes) with ordinality as u(s, place) where not starts_with(s, $1 || ':') order by place)"
+        "   as scopes"
         "   from kernel.api_keys k) as rest"
-        f" where rest.tenant_id = t.tenant_id and rest.id = t.id and {_MENTIONS['api_keys']}",
+        f" where rest.tenant_id = t.tenant_id and rest.id = t.id and {MENTIONS['api_keys']}",
         plugin_id,
         now,
     )
@@ -635,6 +742,7 @@ async def run(
     go: bool,
     report: Callable[[str], object],
     clock: Clock | None = None,
+    settle_seconds: float = SETTLE_SECONDS,
 ) -> int:
     """The whole way, told line by line; 0 when it was done, or only planned, and nothing unexpected is left.
 
@@ -644,6 +752,7 @@ async def run(
         archive_path: where the archive goes; ``<plugin id>.zip`` in the present folder when not given.
         go: whether to do it; otherwise only the plan is told.
         report: is given each line.
+        settle_seconds: how long calls that had begun may take to end, and processes to write what they counted.
 
     Raises:
         NothingToUninstall, NotAnAdministrator, UninstallRefused: nothing was changed.
@@ -655,18 +764,27 @@ async def run(
     clock = clock or SystemClock()
     clusters = await open_clusters(dsns)
     try:
-        plan = make_plan(plugin_id, [await look(cluster, plugin_id) for cluster in clusters], discover())
+        plan = make_plan(
+            plugin_id, [await look(cluster, plugin_id) for cluster in clusters], discover()
+        )
         for line in plan.lines():
             report(line)
         if plan.obstacles:
-            raise UninstallRefused("; ".join(plan.obstacles), next_step="Clear this up first; nothing was changed.")
+            raise UninstallRefused(
+                "; ".join(plan.obstacles), next_step="Clear this up first; nothing was changed."
+            )
         if path.exists():
-            raise UninstallRefused(f"{path} exists already.", next_step="Choose another file with --export.")
+            raise UninstallRefused(
+                f"{path} exists already.", next_step="Choose another file with --export."
+            )
         if not go:
-            report(f"Nothing was changed. With --yes all this is done, and the data is written to {path} first.")
+            report(
+                f"Nothing was changed. With --yes all this is done, and the data is written to {path} first."
+            )
             return 0
         before = await detach(clusters, plan, now=clock.now())
         report("detached: no tenant reaches it any more")
+        await asyncio.sleep(settle_seconds)
         try:
             archive = await export(clusters, plan, path, now=clock.now())
         except BaseException:
@@ -686,7 +804,10 @@ async def run(
             return 1
         report("proven: nothing else of it is left")
         if plan.distribution:
-            report(f"Now remove its code: pip uninstall {plan.distribution}, and restart; while it is installed, `trophenix migrate` makes its tables anew.")
+            report(
+                f"Now remove its code: pip uninstall {plan.distribution}, and restart;"
+                " while it is installed, `trophenix migrate` makes its tables anew."
+            )
         return 0
     finally:
         await close_clusters(clusters)

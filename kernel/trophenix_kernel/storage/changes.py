@@ -1,7 +1,8 @@
 """What this process keeps in memory stays true: every change to it is heard from the database that made it.
 
 Triggers announce each change at commit; one connection per process listens. While that connection is lost nothing is kept at all, so a
-missed message costs speed and never correctness.
+missed message costs speed and never correctness. A connection that is lost without anybody being told (a firewall forgot it) is found by
+its missing heartbeat.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ V = TypeVar("V")
 
 CHANNEL: Final = "trophenix_changes"
 RETRY_SECONDS: Final = 0.5
+HEARTBEAT_SECONDS: Final = 5.0
+_LOST: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
 class Changes:
@@ -26,10 +29,14 @@ class Changes:
 
     Args:
         dsn: the main cluster, as the application's login.
+        heartbeat_seconds: how long the connection may be silent before it is asked, and how long an answer may take.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, *, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
         self._dsn = dsn
+        self._heartbeat_seconds = heartbeat_seconds
+        self._connection: Any = None
+        self._asking = asyncio.Lock()
         self._subscribers: dict[str, list[Callable[[str], None]]] = {}
         self._caches: list[Cache[Any, Any]] = []
         self._task: asyncio.Task[None] | None = None
@@ -70,13 +77,31 @@ class Changes:
                 await self._task
         self._distrust()
 
+    async def caught_up(self) -> None:
+        """All that was committed before this call has been heard by this process.
+
+        One round trip: the server sends what is waiting for a listener before it answers anything else.
+        """
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            async with self._asking, asyncio.timeout(self._heartbeat_seconds):
+                await connection.execute("select 1")
+        except _LOST:
+            # What it may have missed must not be served; the listener connects again by itself.
+            self._distrust()
+            connection.terminate()
+
     async def _listen(self, ready: asyncio.Event) -> None:
         while True:
             try:
                 connection = await asyncpg.connect(
-                    self._dsn, server_settings={"application_name": "trophenix changes"}
+                    self._dsn,
+                    timeout=self._heartbeat_seconds,
+                    server_settings={"application_name": "trophenix changes"},
                 )
-            except (OSError, asyncpg.PostgresError, TimeoutError):
+            except _LOST:
                 ready.set()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -85,14 +110,23 @@ class Changes:
                 connection.add_termination_listener(lambda _connection, lost=lost: lost.set())
                 await connection.add_listener(CHANNEL, self._hear)
                 # What was loaded before LISTEN took effect may be old already.
-                self._trust()
+                self._trust(connection)
                 ready.set()
-                await lost.wait()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                while not await self._lost_within(lost, self._heartbeat_seconds):
+                    await self.caught_up()
+            except _LOST:
                 pass
             finally:
                 self._distrust()
                 connection.terminate()
+
+    @staticmethod
+    async def _lost_within(lost: asyncio.Event, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await lost.wait()
+        except TimeoutError:
+            return False
 
     def _hear(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         table, _, key = str(payload).partition(" ")
@@ -100,13 +134,15 @@ class Changes:
         for react in self._subscribers.get(table, ()):
             react(key)
 
-    def _trust(self) -> None:
+    def _trust(self, connection: Any) -> None:
+        self._connection = connection
         self.listening = True
         for cache in self._caches:
             cache.clear()
             cache.trusted = True
 
     def _distrust(self) -> None:
+        self._connection = None
         self.listening = False
         for cache in self._caches:
             cache.trusted = False

@@ -25,7 +25,9 @@ def translate(error: BaseException) -> BaseException:
     """The platform's error for a database failure; anything unknown comes back as it was."""
     if isinstance(error, asyncpg.PostgresError):
         return _translate_refusal(error)
-    if isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError)):
+    # The driver says so too when it is used wrongly, for example by two statements at once; that must stay visible as a fault.
+    lost = isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)
+    if lost or isinstance(error, (OSError, TimeoutError)):
         return Unavailable(
             "The database does not answer.",
             next_step="Try again in a moment; operators find the cause with `trophenix doctor`.",
@@ -48,7 +50,18 @@ def _translate_refusal(error: asyncpg.PostgresError) -> BaseException:
         case "23514" | "23P01":
             return Conflict("A rule of the data refuses this.", code=constraint or None)
         # 22000 is the driver's: a value that its column's type cannot hold never leaves this process.
-        case "23502" | "22000" | "22001" | "22003" | "22007" | "22008" | "22P02" | "22021" | "22P05":
+        case (
+            "23502"
+            | "22000"
+            | "22001"
+            | "22003"
+            | "22007"
+            | "22008"
+            | "22P02"
+            | "22021"
+            | "22P05"
+            | "54000"
+        ):
             field = getattr(error, "column_name", None) or ""
             problem = FieldProblem(f"/{field}" if field else "", "not_storable", error.args[0])
             return Invalid("A value cannot be stored.", problems=(problem,))
@@ -80,7 +93,18 @@ def _translate_refusal(error: asyncpg.PostgresError) -> BaseException:
             return Unavailable(
                 "This took too long and was stopped.", next_step="Ask for less at once."
             )
-        case "57P01" | "57P02" | "57P03" | "53300" | "08006" | "08001" | "08003":
+        case (
+            "57P01"
+            | "57P02"
+            | "57P03"
+            | "53100"
+            | "53200"
+            | "53300"
+            | "08000"
+            | "08001"
+            | "08003"
+            | "08006"
+        ):
             return Unavailable(
                 "The database does not answer.",
                 next_step="Try again in a moment.",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict, deque
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -43,18 +44,28 @@ class Lease:
 
     async def message(self, text: str) -> None:
         """Send SQL text in one message, results thrown away: one round trip for any number of statements."""
-        self.trips += 1
-        try:
-            await self.connection.execute(text)
-        except asyncio.CancelledError:
-            self.abandoned = True
-            raise
+        await self._answer(self.connection.execute(text))
 
     async def fetch(self, text: str, arguments: list[Any]) -> list[Any]:
         """Run one prepared statement: one round trip when the connection has run it before."""
+        return await self._answer(self.connection.fetch(text, *arguments))
+
+    async def execute(self, text: str, arguments: list[Any]) -> str:
+        """Run one prepared statement for its effect and return the server's word for it, such as ``UPDATE 3``."""
+        return await self._answer(self.connection.execute(text, *arguments))
+
+    async def copy(self, table: str, columns: list[str], rows: Iterable[Sequence[Any]]) -> str:
+        """Copy rows into a temporary table."""
+        return await self._answer(
+            self.connection.copy_records_to_table(
+                table, records=rows, columns=columns, schema_name="pg_temp"
+            )
+        )
+
+    async def _answer(self, asked: Awaitable[Any]) -> Any:
         self.trips += 1
         try:
-            return await self.connection.fetch(text, *arguments)
+            return await asked
         except asyncio.CancelledError:
             self.abandoned = True
             raise
@@ -88,6 +99,7 @@ class Pool:
         self._count = 0
         self._waiting: deque[asyncio.Future[Lease | None]] = deque()
         self._recovering: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(max(1, size - 1))
         self._closed = False
 
     @property
@@ -104,6 +116,28 @@ class Pool:
     def waiting(self) -> int:
         """Borrowers that wait for a connection."""
         return sum(not waiter.done() for waiter in self._waiting)
+
+    async def take_turn(self) -> None:
+        """A transaction may begin; `end_turn` when it has ended.
+
+        One connection is never a transaction's: while every transaction waits for a single statement (a person, a job's progress), that
+        statement would otherwise wait for a transaction to end.
+
+        Raises:
+            Unavailable: as many as may run went on for too long.
+        """
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
+        try:
+            async with asyncio.timeout(self.wait_seconds):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise self._none_free() from error
+
+    def end_turn(self) -> None:
+        """The next transaction may begin."""
+        self._turns.release()
 
     async def acquire(self, role: str) -> Lease:
         """A connection whose session is in *role*.
@@ -167,8 +201,17 @@ class Pool:
         while self._idle:
             lease = self._pop_oldest()
             self._count -= 1
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with contextlib.suppress(
+                OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError
+            ):
                 await lease.connection.close(timeout=2)
+
+    def _none_free(self) -> Unavailable:
+        return Unavailable(
+            f"No database connection became free within {self.wait_seconds:g} s.",
+            next_step="Try again in a moment.",
+            headers=(("Retry-After", "1"),),
+        )
 
     def _pop_oldest(self) -> Lease:
         lease, _ = self._idle.popitem(last=False)
@@ -200,26 +243,27 @@ class Pool:
             self.release(lease)
 
     async def _wait(self) -> Lease | None:
-        waiter: asyncio.Future[Lease | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Lease | None] = loop.create_future()
         self._waiting.append(waiter)
+        timer = loop.call_later(self.wait_seconds, self._refuse, waiter)
         try:
-            async with asyncio.timeout(self.wait_seconds):
-                return await waiter
-        except (TimeoutError, asyncio.CancelledError) as error:
-            if waiter.done() and not waiter.cancelled():
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 # It came in the same instant; the next in the queue gets it.
                 lease = waiter.result()
                 if lease is not None:
                     self.release(lease)
                 else:
                     self._wake(None)
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            raise Unavailable(
-                f"No database connection became free within {self.wait_seconds:g} s.",
-                next_step="Try again in a moment.",
-                headers=(("Retry-After", "1"),),
-            ) from error
+            raise
+        finally:
+            timer.cancel()
+
+    def _refuse(self, waiter: asyncio.Future[Lease | None]) -> None:
+        if not waiter.done():
+            waiter.set_exception(self._none_free())
 
     async def _open(self, role: str) -> Lease:
         _check_role(role)
@@ -251,7 +295,11 @@ class Pool:
             if connection is not None:
                 connection.terminate()
             if isinstance(error, Exception):
-                raise translate(error) from error
+                told = translate(error)
+                if isinstance(error, asyncpg.PostgresError) and told is error:
+                    # Whatever the reason: a server that lets nobody in does not answer.
+                    told = translate(ConnectionError(str(error)))
+                raise told from error
             raise
         return Lease(connection, role)
 
@@ -262,7 +310,9 @@ class Pool:
         except BaseException as error:
             lease.connection.terminate()
             self.release(lease)
-            raise translate(error) from error
+            if isinstance(error, Exception):
+                raise translate(error) from error
+            raise
         lease.role = role
 
 

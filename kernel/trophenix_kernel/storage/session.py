@@ -27,7 +27,8 @@ APP_ROLE: Final = "trophenix_app"
 def one_trip(query: Query[Any]) -> str:
     """The statement that first sets the transaction's tenant, its last parameter, and then reads.
 
-    The reading part refers to the setting part, so PostgreSQL can only run it afterwards; ``offset 0`` keeps the two from being merged.
+    The reading part refers to the setting part, so PostgreSQL can only run it afterwards; ``offset 0`` keeps the two from being merged,
+    and the line feed ends a comment at the statement's end.
     Outside such a statement the setting is gone, and without it every table is empty.
     """
     text = query.forms.get("one_trip")
@@ -35,7 +36,7 @@ def one_trip(query: Query[Any]) -> str:
         text = query.forms["one_trip"] = (
             "select q.* from (select set_config('app.tenant_id', $"
             f"{len(query.names) + 1}::text, true) as tenant offset 0) as entered, lateral"
-            f" (select p.* from ({query.sql}) as p where entered.tenant is not null offset 0) as q"
+            f" (select p.* from ({query.sql}\n) as p where entered.tenant is not null offset 0) as q"
         )
     return text
 
@@ -128,7 +129,12 @@ class Transaction:
         Raises:
             AnsweredBefore, Invalid, LimitReached, Unavailable: a claim was refused; the transaction is gone.
         """
-        lease = await self._pool.acquire(self._role)
+        await self._pool.take_turn()
+        try:
+            lease = await self._pool.acquire(self._role)
+        except BaseException:
+            self._pool.end_turn()
+            raise
         self._lease = lease
         text = f"begin;set local app.tenant_id='{self._tenant}';"
         if claims:
@@ -145,7 +151,7 @@ class Transaction:
         if self._role != APP_ROLE:
             message = f"{self._role} cannot change the tenant of its transaction"
             raise RuntimeError(message)
-        await self._held().message(f"set local app.tenant_id='{tenant}'")
+        await self._say(f"set local app.tenant_id='{tenant}'")
         self._tenant = tenant
 
     @contextlib.asynccontextmanager
@@ -154,15 +160,16 @@ class Transaction:
         if role == self._role:
             yield
             return
+        await self._say(f"set local role {role}")
         before, self._role = self._role, role
-        await self._held().message(f"set local role {role}")
         try:
             yield
         finally:
             self._role = before
             lease = self._lease
-            if lease is not None and lease.connection.is_in_transaction():
-                with contextlib.suppress(asyncpg.InFailedSQLTransactionError):
+            if lease is not None and not lease.abandoned and _in_transaction(lease):
+                # A transaction that failed refuses this and goes no further; a lost connection is told by the next statement.
+                with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                     await lease.message(f"set local role {before}")
 
     async def finish(self, document: Mapping[str, Any] | None = None) -> None:
@@ -170,9 +177,13 @@ class Transaction:
 
         Args:
             document: what ``kernel.finish`` takes; ``None`` commits only.
+
+        Raises:
+            Exception: an earlier statement had failed, or this one did; nothing is written.
         """
         lease = self._held()
-        text = "commit"
+        # A bare COMMIT of a transaction that failed is a ROLLBACK nobody hears of; a statement before it is refused aloud.
+        text = f"set local role {APP_ROLE};commit"
         if document:
             # Hexadecimal cannot end a literal, so nothing in the document can become SQL.
             payload = msgspec.json.encode(document).hex()
@@ -188,13 +199,19 @@ class Transaction:
         self._give_back()
 
     async def rollback(self) -> None:
-        """Undo everything; safe to call twice."""
+        """Undo everything; safe to call twice.
+
+        What was abandoned while the server worked on it is undone by the pool, before anybody else gets the connection.
+        """
         lease = self._lease
         if lease is None:
             return
         try:
-            if lease.connection.is_in_transaction():
+            if not lease.abandoned and _in_transaction(lease):
                 await lease.message("rollback")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            # The server undoes what a lost connection began; the caller's own error must not be hidden by this one.
+            lease.connection.terminate()
         finally:
             self._give_back()
 
@@ -226,9 +243,8 @@ class Transaction:
             Conflict: a constraint refuses it.
         """
         lease = self._held()
-        lease.trips += 1
         try:
-            status: str = await lease.connection.execute(query.sql, *query.arguments(params))
+            status = await lease.execute(query.sql, query.arguments(params))
         except Exception as error:
             raise translate(error) from error
         count = status.rpartition(" ")[2]
@@ -244,12 +260,9 @@ class Transaction:
                 message = f"{word!r} is not a plain column or table name"
                 raise ValueError(message)
         body = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+        await self._say(f'create temporary table "{name}" ({body}) on commit drop')
         try:
-            await lease.message(f'create temporary table "{name}" ({body}) on commit drop')
-            lease.trips += 1
-            status: str = await lease.connection.copy_records_to_table(
-                name, records=rows, columns=list(columns), schema_name="pg_temp"
-            )
+            status = await lease.copy(name, list(columns), rows)
         except Exception as error:
             raise translate(error) from error
         return int(status.rpartition(" ")[2])
@@ -258,6 +271,12 @@ class Transaction:
         lease = self._held()
         try:
             return await lease.fetch(query.sql, query.arguments(params))
+        except Exception as error:
+            raise translate(error) from error
+
+    async def _say(self, text: str) -> None:
+        try:
+            await self._held().message(text)
         except Exception as error:
             raise translate(error) from error
 
@@ -271,3 +290,8 @@ class Transaction:
         lease, self._lease = self._lease, None
         if lease is not None:
             self._pool.release(lease)
+            self._pool.end_turn()
+
+
+def _in_transaction(lease: Lease) -> bool:
+    return not lease.connection.is_closed() and lease.connection.is_in_transaction()

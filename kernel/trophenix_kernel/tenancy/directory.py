@@ -46,7 +46,7 @@ class Directory:
         self._by_slug = changes.cache(self._load_slug, capacity=capacity)
         self._by_id = changes.cache(self._load_id, capacity=capacity)
         self._by_domain = changes.cache(self._load_domain, capacity=capacity)
-        changes.on("tenants", self._forget)
+        changes.on("tenants", lambda key: self.forget(UUID(key)))
         changes.on("tenant_domains", lambda _tenant: self._by_domain.clear())
 
     async def by_slug(self, slug: str) -> Entry | None:
@@ -62,8 +62,8 @@ class Directory:
         found = await self._by_domain.get(domain)
         return await self.by_id(found) if found != _NOBODYS else None
 
-    def _forget(self, key: str) -> None:
-        tenant = UUID(key)
+    def forget(self, tenant: UUID) -> None:
+        """The next call of this process sees what was just committed; other processes hear of it within milliseconds."""
         self._by_id.drop(tenant)
         self._by_slug.drop_where(
             lambda _slug, entry: entry is not None and entry.record.id == tenant

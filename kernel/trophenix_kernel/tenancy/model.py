@@ -20,6 +20,7 @@ Plan = Literal["free", "starter", "professional", "enterprise", "custom"]
 PLANS: Final[tuple[Plan, ...]] = ("free", "starter", "professional", "enterprise", "custom")
 
 _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RESERVED_SLUGS: Final = frozenset(
     {
         "account",
@@ -94,6 +95,9 @@ def check_slug(slug: str) -> None:
         fault = f"{slug!r} is reserved"
     elif not _SLUG.fullmatch(slug) or "--" in slug:
         fault = f"{slug!r} is not 1 to 63 lower-case letters, digits and single hyphens, beginning and ending with a letter or digit"
+    elif _ID.fullmatch(slug):
+        # Where a tenant is named by slug or by id, this one could never be named by its slug.
+        fault = f"{slug!r} reads like an id"
     else:
         return
     raise Invalid(

@@ -44,6 +44,16 @@ SET_DELETED: Final = Query(
     f" returning {_COLUMNS}",
     TenantRecord,
 )
+LOCK: Final = Query(
+    f"select {_COLUMNS} from kernel.tenants where slug = :slug for update", TenantRecord
+)
+KEEP: Final = Query(
+    f"select {_COLUMNS} from kernel.tenants where id = :id and deleted_at is null for share",
+    TenantRecord,
+)
+BELOW: Final = Query(
+    "select count(*) from kernel.tenants where :id = any (ancestors) and deleted_at is null", int
+)
 PAGE: Final = Query(
     f"select {_COLUMNS} from kernel.tenants where deleted_at is null and slug > :after"
     " and (cast(:q as text) is null or slug ^@ cast(:q as text) or position(lower(cast(:q as text)) in lower(name)) > 0)"

@@ -6,6 +6,7 @@ the workers together never let more through than the limit. The lease shrinks as
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -58,12 +59,13 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class _Window:
-    __slots__ = ("ends", "left", "limit", "used")
+    __slots__ = ("ends", "leasing", "left", "limit", "used")
 
     def __init__(self, ends: float) -> None:
         self.ends = ends
         self.left = 0
         self.limit = 0
+        self.leasing = asyncio.Lock()
         self.used = 0
 
 
@@ -72,7 +74,7 @@ class Quota:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._windows: dict[tuple[UUID, str], _Window] = {}
+        self._windows: dict[tuple[UUID, UUID | None, str], _Window] = {}
 
     async def count_call(
         self, tenant: UUID, plan: str, caller: UUID, rate_class: str, now: datetime
@@ -93,20 +95,15 @@ class Quota:
             return None
         stamp = now.timestamp()
         minute = await self._take(
-            tenant,
-            f"{rate_class} {caller}",
-            rate_class,
-            CALLS_PER_MINUTE[rate_class],
-            MINUTE,
-            stamp,
+            tenant, caller, rate_class, CALLS_PER_MINUTE[rate_class], MINUTE, stamp
         )
-        day = await self._take(tenant, "day", "day", daily, DAY, stamp)
+        day = await self._take(tenant, None, "day", daily, DAY, stamp)
         return minute if minute.remaining <= day.remaining else day
 
     async def _take(
-        self, tenant: UUID, subject: str, policy: str, limit: int, seconds: int, now: float
+        self, tenant: UUID, caller: UUID | None, policy: str, limit: int, seconds: int, now: float
     ) -> Standing:
-        key = (tenant, subject)
+        key = (tenant, caller, policy)
         window = self._windows.get(key)
         if window is None or window.ends <= now:
             window = _Window((now // seconds + 1) * seconds)
@@ -117,8 +114,12 @@ class Quota:
             # Another plan: what was leased under the old one is not handed out any more.
             window.limit, window.left = limit, 0
         # A window that is used up is not asked about again: refusing costs no statement.
-        if window.left == 0 and window.used < limit:
-            await self._lease(tenant, subject, limit, seconds, window)
+        while window.left <= 0 and window.used < limit:
+            # One asks for all that wait: a burst would otherwise lease away what other workers need.
+            async with window.leasing:
+                if window.left <= 0 and window.used < limit:
+                    subject = f"{policy} {caller}" if caller is not None else policy
+                    await self._lease(tenant, subject, limit, seconds, window)
         reset = max(1, int(window.ends - now))
         if window.left <= 0:
             raise RateLimited(
@@ -126,7 +127,10 @@ class Quota:
                 next_step=f"Try again in {reset} s, or move to a larger plan.",
                 headers=(
                     ("Retry-After", str(reset)),
-                    *headers_of(Standing(policy, limit, 0, reset, seconds)),
+                    *(
+                        (name.decode(), value.decode())
+                        for name, value in headers_of(Standing(policy, limit, 0, reset, seconds))
+                    ),
                 ),
             )
         window.left -= 1
@@ -149,15 +153,21 @@ class Quota:
             window.left += row.granted
 
 
-def headers_of(standing: Standing) -> tuple[tuple[str, str], ...]:
-    """The standing as response headers.
+def headers_of(standing: Standing) -> tuple[tuple[bytes, bytes], ...]:
+    """The standing as response headers, as they are sent.
 
     Source: draft-ietf-httpapi-ratelimit-headers-09 for ``RateLimit`` and ``RateLimit-Policy``; the ``X-`` forms are what older clients read.
     """
+    policy = standing.policy.encode()
+    limit, remaining, reset = (
+        b"%d" % standing.limit,
+        b"%d" % standing.remaining,
+        b"%d" % standing.reset_seconds,
+    )
     return (
-        ("RateLimit-Policy", f'"{standing.policy}";q={standing.limit};w={standing.window_seconds}'),
-        ("RateLimit", f'"{standing.policy}";r={standing.remaining};t={standing.reset_seconds}'),
-        ("X-RateLimit-Limit", str(standing.limit)),
-        ("X-RateLimit-Remaining", str(standing.remaining)),
-        ("X-RateLimit-Reset", str(standing.reset_seconds)),
+        (b"ratelimit-policy", b'"%b";q=%b;w=%d' % (policy, limit, standing.window_seconds)),
+        (b"ratelimit", b'"%b";r=%b;t=%b' % (policy, remaining, reset)),
+        (b"x-ratelimit-limit", limit),
+        (b"x-ratelimit-remaining", remaining),
+        (b"x-ratelimit-reset", reset),
     )

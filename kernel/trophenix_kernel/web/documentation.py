@@ -20,8 +20,21 @@ from trophenix_sdk.i18n import Text
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _SCHEMAS: Final = "#/components/schemas/"
-_TYPES: Final = {"string": "text", "integer": "whole number", "number": "number", "boolean": "yes or no", "null": "nothing"}
-_FORMATS: Final = {"date-time": "instant", "date": "day", "time": "time of day", "uuid": "UUID", "binary": "file", "duration": "duration"}
+_TYPES: Final = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "yes or no",
+    "null": "nothing",
+}
+_FORMATS: Final = {
+    "date-time": "instant",
+    "date": "day",
+    "time": "time of day",
+    "uuid": "UUID",
+    "binary": "file",
+    "duration": "duration",
+}
 _CODE: Final = re.compile(r"(`{1,2})([^`]+)\1")
 _STRESS: Final = re.compile(r"\*\*([^*]+)\*\*")
 
@@ -94,7 +107,7 @@ class SchemaEntry(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[Field, ...]
 
 
-class ApiPage(View, kw_only=True):
+class ApiPage(View, frozen=True, kw_only=True):
     """The API's description.
 
     Attributes:
@@ -136,14 +149,20 @@ def documentation_handlers(
             return Response(b"", status_code=304, headers=headers)
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(
-                description.packed, media_type="application/json", headers={**headers, "Content-Encoding": "gzip"}
+                description.packed,
+                media_type="application/json",
+                headers={**headers, "Content-Encoding": "gzip"},
             )
         return Response(description.body, media_type="application/json", headers=headers)
 
     @route("/api/docs", http_method=READ, include_in_schema=False)
     async def docs(request: Request[Any, Any, Any]) -> Response[bytes]:
         frame = frame_of(request)
-        view = api_page(description.document, environment.language(frame.language), request.query_params.get("q", ""))
+        view = api_page(
+            description.document,
+            environment.language(frame.language),
+            request.query_params.get("q", ""),
+        )
         drawn = render(environment, view, frame, request={})
         return Response(drawn.body, status_code=drawn.status, headers=dict(drawn.headers))
 
@@ -159,7 +178,9 @@ def api_page(document: Document, language: Language, wanted: str = "") -> ApiPag
             if method in methods:
                 entry = _entry(document, method, path, methods[method], language)
                 by_tag.setdefault(methods[method]["tags"][0], []).append(entry)
-    modules = [_module(tag, by_tag.get(tag["name"], []), words, language) for tag in document["tags"]]
+    modules = [
+        _module(tag, by_tag.get(tag["name"], []), words, language) for tag in document["tags"]
+    ]
     shown = tuple(module for module in modules if module.operations)
     used = set(_leads_to(document, shown)) if words else None
     schemas = document["components"]["schemas"]
@@ -167,12 +188,17 @@ def api_page(document: Document, language: Language, wanted: str = "") -> ApiPag
         title=language.message("The API"),
         modules=shown,
         schemas=tuple(
-            SchemaEntry(name=name, text=prose(schema.get("description", "")), fields=_fields(schema, document))
+            SchemaEntry(
+                name=name,
+                text=prose(schema.get("description", "")),
+                fields=_fields(schema, document),
+            )
             for name, schema in schemas.items()
             if used is None or name in used
         ),
         introduction=tuple(
-            prose(language.message(paragraph)) for paragraph in document["info"]["description"].strip().split("\n\n")
+            prose(language.message(paragraph))
+            for paragraph in document["info"]["description"].strip().split("\n\n")
         ),
         server=document["servers"][0]["url"],
         version=document["info"]["version"],
@@ -198,7 +224,9 @@ def plain_frame(request: Request[Any, Any, Any], theme_href: str) -> Frame:
     return Frame(theme_href=theme_href)
 
 
-def _module(tag: Document, entries: list[OperationEntry], words: list[str], language: Language) -> ModuleEntry:
+def _module(
+    tag: Document, entries: list[OperationEntry], words: list[str], language: Language
+) -> ModuleEntry:
     titles: Mapping[str, str] = tag.get("x-title", {})
     texts: Mapping[str, str] = tag.get("x-summary", {})
     title = titles.get(language.code[:2], tag["name"])
@@ -207,7 +235,9 @@ def _module(tag: Document, entries: list[OperationEntry], words: list[str], lang
         title=title,
         text=texts.get(language.code[:2]) or language.message(tag.get("description", "")),
         version=tag.get("x-version", ""),
-        operations=tuple(entry for entry in entries if _holds(entry, f"{title} {tag['name']}", words)),
+        operations=tuple(
+            entry for entry in entries if _holds(entry, f"{title} {tag['name']}", words)
+        ),
     )
 
 
@@ -216,9 +246,12 @@ def _holds(entry: OperationEntry, module: str, words: list[str]) -> bool:
     return all(word in text for word in words)
 
 
-def _entry(document: Document, method: str, path: str, described: Document, language: Language) -> OperationEntry:
+def _entry(
+    document: Document, method: str, path: str, described: Document, language: Language
+) -> OperationEntry:
     body: Document = described.get("requestBody", {}).get("content", {})
-    body_type, media = next(iter(body.items()), ("", {}))
+    body_type = next(iter(body), "")
+    media: Document = body.get(body_type, {})
     parameters = [_resolve(parameter, document) for parameter in described["parameters"]]
     return OperationEntry(
         anchor=described["operationId"],
@@ -226,43 +259,56 @@ def _entry(document: Document, method: str, path: str, described: Document, lang
         method=method.upper(),
         path=path,
         title=language.message(described["summary"], described["tags"][0].rpartition(".")[2]),
-        text=prose(described["description"] if described["description"] != described["summary"] else ""),
+        text=prose(
+            described["description"] if described["description"] != described["summary"] else ""
+        ),
         permission=described["x-permission"] or "",
         effect=described["x-effect"],
         public=described.get("security") == [],
-        parameters=tuple(_parameter(parameter, document) for parameter in parameters),
+        parameters=tuple(_parameter(parameter) for parameter in parameters),
         body=_fields(media.get("schema", {}), document),
         body_type=body_type,
         body_example=_pretty(media.get("example", msgspec.UNSET)),
-        answers=tuple(_answer(status, answer, document, language) for status, answer in described["responses"].items()),
+        answers=tuple(
+            _answer(status, answer, document, language)
+            for status, answer in described["responses"].items()
+        ),
         limit=described.get("x-limit", ""),
         emits=tuple(described.get("x-emits", ())),
     )
 
 
-def _parameter(parameter: Document, document: Document) -> Field:
-    field = _field(parameter["name"], parameter["schema"], required=parameter["required"], document=document)
-    return msgspec.structs.replace(field, place=parameter["in"], text=parameter.get("description", field.text))
+def _parameter(parameter: Document) -> Field:
+    field = _field(parameter["name"], parameter["schema"], required=parameter["required"])
+    return msgspec.structs.replace(
+        field, place=parameter["in"], text=parameter.get("description", field.text)
+    )
 
 
 def _answer(status: str, answer: Document, document: Document, language: Language) -> Responded:
     answer = _resolve(answer, document)
-    content: Document = next(iter(answer.get("content", {}).values()), {})
+    contents: Document = answer.get("content", {})
+    content: Document = contents[next(iter(contents))] if contents else {}
     example = content.get("example", msgspec.UNSET) if status.startswith("2") else msgspec.UNSET
     schema = content.get("schema", {})
-    return Responded(status=status, text=prose(language.message(answer["description"])), schema=_schema_name(schema), example=_pretty(example))
+    return Responded(
+        status=status,
+        text=prose(language.message(answer["description"])),
+        schema=_schema_name(schema),
+        example=_pretty(example),
+    )
 
 
 def _fields(schema: Document, document: Document) -> tuple[Field, ...]:
     schema = _resolve(schema, document)
     required = frozenset(schema.get("required", ()))
     return tuple(
-        _field(name, inner, required=name in required, document=document)
+        _field(name, inner, required=name in required)
         for name, inner in schema.get("properties", {}).items()
     )
 
 
-def _field(name: str, schema: Document, *, required: bool, document: Document) -> Field:
+def _field(name: str, schema: Document, *, required: bool) -> Field:
     return Field(
         name=name,
         kind=_kind(schema),
@@ -291,7 +337,12 @@ def _rules(schema: Document) -> Iterator[str]:
         yield from _rules(choice)
     if "enum" in schema:
         yield " · ".join(str(value) for value in schema["enum"])
-    for key, sign in (("minimum", "≥ "), ("maximum", "≤ "), ("exclusiveMinimum", "> "), ("exclusiveMaximum", "< ")):
+    for key, sign in (
+        ("minimum", "≥ "),
+        ("maximum", "≤ "),
+        ("exclusiveMinimum", "> "),
+        ("exclusiveMaximum", "< "),
+    ):
         if key in schema:
             yield f"{sign}{schema[key]}"
     if "minLength" in schema or "maxLength" in schema:
@@ -317,7 +368,10 @@ def _leads_to(document: Document, modules: tuple[ModuleEntry, ...]) -> Iterator[
         name
         for module in modules
         for entry in module.operations
-        for name in (*(field.schema for field in (*entry.parameters, *entry.body)), *(a.schema for a in entry.answers))
+        for name in (
+            *(field.schema for field in (*entry.parameters, *entry.body)),
+            *(a.schema for a in entry.answers),
+        )
     ]
     seen: set[str] = set()
     schemas: Document = document["components"]["schemas"]
@@ -339,7 +393,11 @@ def _resolve(part: Document, document: Document) -> Document:
 
 
 def _pretty(value: Any) -> str:
-    return "" if value is msgspec.UNSET else msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return (
+        ""
+        if value is msgspec.UNSET
+        else msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    )
 
 
 def _unchanged(request: Request[Any, Any, Any], tag: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import inspect
@@ -37,7 +37,18 @@ _BY_NAME: Final[Mapping[str, str]] = {
     "version": "1.0.0",
     "url": "https://example.org/",
 }
-_TEXTS: Final = ("example", *dict.fromkeys(_BY_NAME.values()), "a", "A", "AB", "ABC", "1", "12", "2026-03-14", "example of a longer text")
+_TEXTS: Final = (
+    "example",
+    *dict.fromkeys(_BY_NAME.values()),
+    "a",
+    "A",
+    "AB",
+    "ABC",
+    "1",
+    "12",
+    "2026-03-14",
+    "example of a longer text",
+)
 _DEPTH: Final = 6
 
 
@@ -70,7 +81,8 @@ def _value(info: inspect.Type, name: str, depth: int) -> Any:
         return simple
     match info:
         case inspect.Metadata():
-            examples = (info.extra_json_schema or {}).get("examples") or ()
+            extra: dict[str, Any] = cast("Any", info).extra_json_schema or {}
+            examples: list[Any] = extra.get("examples") or []
             return examples[0] if examples else _value(info.type, name, depth)
         case inspect.StrType():
             return _text(info, name)
@@ -82,13 +94,23 @@ def _value(info: inspect.Type, name: str, depth: int) -> Any:
             return msgspec.to_builtins(next(iter(info.cls)))
         case inspect.UnionType():
             return _first_of(info, name, depth)
-        case inspect.ListType() | inspect.SetType() | inspect.FrozenSetType() | inspect.VarTupleType() | inspect.CollectionType():
+        case (
+            inspect.ListType()
+            | inspect.SetType()
+            | inspect.FrozenSetType()
+            | inspect.VarTupleType()
+            | inspect.CollectionType()
+        ):
             count = max(1, info.min_length or 0)
             return [] if info.max_length == 0 else [_value(info.item_type, name, depth + 1)] * count
         case inspect.TupleType():
             return [_value(item, name, depth + 1) for item in info.item_types]
         case inspect.DictType():
-            return {_value(info.key_type, "", depth + 1): _value(info.value_type, "", depth + 1)} if info.min_length else {}
+            return (
+                {_value(info.key_type, "", depth + 1): _value(info.value_type, "", depth + 1)}
+                if info.min_length
+                else {}
+            )
         case inspect.StructType():
             return _struct(info, depth)
         case _:
@@ -115,7 +137,10 @@ def _struct(info: inspect.StructType, depth: int) -> Any:
 
 
 def _first_of(info: inspect.UnionType, name: str, depth: int) -> Any:
-    for choice in (*(one for one in info.types if not isinstance(one, inspect.NoneType)), inspect.NoneType()):
+    for choice in (
+        *(one for one in info.types if not isinstance(one, inspect.NoneType)),
+        inspect.NoneType(),
+    ):
         try:
             return _value(choice, name, depth)
         except _NoExample:
@@ -132,7 +157,9 @@ def _text(info: inspect.StrType, name: str) -> str:
 
 
 def _fits(info: inspect.StrType, text: str) -> bool:
-    if len(text) < (info.min_length or 0) or (info.max_length is not None and len(text) > info.max_length):
+    if len(text) < (info.min_length or 0) or (
+        info.max_length is not None and len(text) > info.max_length
+    ):
         return False
     return info.pattern is None or re.search(info.pattern, text) is not None
 

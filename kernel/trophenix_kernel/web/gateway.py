@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import logging
+import secrets
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
@@ -36,7 +38,6 @@ from trophenix_sdk.errors import (
     as_problem,
 )
 from trophenix_sdk.files import Download
-from trophenix_sdk.ids import new_id
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -88,6 +89,9 @@ class Gateway:
         self._recognition = recognition
         self._meter = meter
         self._otherwise = otherwise
+        # Drawn once and counted: no two processes share the first half, and a request costs no randomness.
+        process = secrets.token_hex(8)
+        self._ids = (f"{process}{number:016x}" for number in itertools.count(1))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
@@ -100,7 +104,7 @@ class Gateway:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         started = time.perf_counter_ns()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        request_id = _request_id(headers)
+        request_id = _given_id(headers) or next(self._ids)
         call = _HttpCall(scope, headers, receive, request_id)
         try:
             await self._run(call, path)
@@ -122,6 +126,8 @@ class Gateway:
                 and call.bound is not None
                 and call.caller
                 and call.caller.rights.role
+                # A module that is off is not used by being asked, and one that was uninstalled leaves no trace.
+                and call.caller.has(call.bound.plugin_id)
             ):
                 self._meter.record(
                     entry.record.id,
@@ -337,9 +343,8 @@ class _HttpCall:
         if answer.status == 200 and bound.versioned and answer.value is not None:
             self._tag(f'"{answer.value.version}"'.encode())
         elif bound.reads and answer.status == 200:
-            self._tag(
-                b'W/"' + hashlib.blake2b(answer.body, digest_size=9).hexdigest().encode() + b'"'
-            )
+            # Processors have instructions for this one: half the time of the others.
+            self._tag(f'W/"{hashlib.sha256(answer.body).hexdigest()[:24]}"'.encode())
 
     def _tag(self, tag: bytes) -> None:
         self.extra.append((b"etag", tag))
@@ -367,9 +372,7 @@ class _HttpCall:
             (b"x-request-id", self.request_id.encode()),
         ]
         if self.standing is not None and self.status != 429:
-            headers += [
-                (name.lower().encode(), value.encode()) for name, value in headers_of(self.standing)
-            ]
+            headers += headers_of(self.standing)
         if self.download is not None:
             await self._send_file(send, headers, self.download)
             return
@@ -416,11 +419,11 @@ class _HttpCall:
             self.download.path.unlink(missing_ok=True)
 
 
-def _request_id(headers: Mapping[bytes, bytes]) -> str:
-    given = headers.get(b"x-request-id", b"")
-    if 8 <= len(given) <= 64 and given.replace(b"-", b"").isalnum():
+def _given_id(headers: Mapping[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id")
+    if given and 8 <= len(given) <= 64 and given.replace(b"-", b"").isalnum():
         return given.decode()
-    return new_id().hex
+    return ""
 
 
 def _no_route(method: str, path: str, allowed: frozenset[str]) -> TrophenixError:

@@ -33,7 +33,11 @@ Document = dict[str, Any]
 
 _REFERENCE: Final = "#/components/schemas/"
 _PLACE: Final = re.compile(r"{(\w+)}")
-_FILE: Final[Document] = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+_FILE: Final[Document] = {
+    "type": "string",
+    "format": "binary",
+    "contentMediaType": "application/octet-stream",
+}
 _JSON: Final = "application/json"
 _BODILESS: Final = frozenset({"GET", "DELETE"})
 
@@ -41,9 +45,18 @@ _REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
     "Unauthenticated": (401, "No credential was shown, or one that is not valid."),
     "LimitReached": (402, "The plan's limit is reached."),
     "PermissionDenied": (403, "The permission named in `x-permission` is missing."),
-    "NotFound": (404, "There is no such thing for the caller, or the tenant has not switched the module on."),
-    "Conflict": (409, "What is stored does not allow it, or the Idempotency-Key was used for another request."),
-    "PreconditionFailed": (412, "It was changed by somebody else since it was read: `If-Match` does not hold."),
+    "NotFound": (
+        404,
+        "There is no such thing for the caller, or the tenant has not switched the module on.",
+    ),
+    "Conflict": (
+        409,
+        "What is stored does not allow it, or the Idempotency-Key was used for another request.",
+    ),
+    "PreconditionFailed": (
+        412,
+        "It was changed by somebody else since it was read: `If-Match` does not hold.",
+    ),
     "TooLarge": (413, "More was sent than `x-max-body-bytes` allows."),
     "Unsupported": (415, "The body's format is not read."),
     "Invalid": (422, "Some values are not valid; `errors` names every one by its JSON pointer."),
@@ -56,11 +69,11 @@ Every module of this platform answers here, under one set of rules.
 
 **Who calls.** Send `Authorization: Bearer <key>` with an API key (`troph_…`) or with the token of a session.
 
-**For which tenant.** A key knows its tenant. Otherwise name it in `X-Tenant-ID` (slug or id), or put `/tenants/{slug}` before the path, or call \
-the tenant's own host name.
+**For which tenant.** A key knows its tenant. Otherwise name it in `X-Tenant-ID` (slug or id), or put `/tenants/{slug}` before the \
+path, or call the tenant's own host name.
 
-**Repeating a call.** Send `Idempotency-Key` with any call that writes: the same key and the same request change things once, and are answered \
-alike for 24 hours.
+**Repeating a call.** Send `Idempotency-Key` with any call that writes: the same key and the same request change things once, and are \
+answered alike for 24 hours.
 
 **Refusals** are `application/problem+json` (RFC 9457) with a stable `code`, the `next_step`, and in `errors` every value that is wrong.
 
@@ -80,7 +93,9 @@ class ApiDescription:
         address: where browsers reach the platform, without a slash at the end; empty for the address the document came from.
     """
 
-    def __init__(self, registry: Registry, catalogue: PluginCatalogue, *, version: str, address: str = "") -> None:
+    def __init__(
+        self, registry: Registry, catalogue: PluginCatalogue, *, version: str, address: str = ""
+    ) -> None:
         self._registry = registry
         self._catalogue = catalogue
         self._version = version
@@ -89,7 +104,9 @@ class ApiDescription:
     @cached_property
     def document(self) -> Document:
         """The document as plain values."""
-        return describe(self._registry, self._catalogue, version=self._version, address=self._address)
+        return describe(
+            self._registry, self._catalogue, version=self._version, address=self._address
+        )
 
     @cached_property
     def body(self) -> bytes:
@@ -107,7 +124,9 @@ class ApiDescription:
         return f'"{hashlib.blake2b(self.body, digest_size=12).hexdigest()}"'
 
 
-def describe(registry: Registry, catalogue: PluginCatalogue, *, version: str, address: str = "") -> Document:
+def describe(
+    registry: Registry, catalogue: PluginCatalogue, *, version: str, address: str = ""
+) -> Document:
     """The OpenAPI document of every registered operation.
 
     One without a route of its own is described where it answers all the same: ``POST /operations/{name}``.
@@ -122,7 +141,9 @@ def describe(registry: Registry, catalogue: PluginCatalogue, *, version: str, ad
         method, path = (route.method, route.path) if route else ("POST", GENERIC + bound.name)
         # Two paths that differ in their places' names only are one path to OpenAPI: the first one's names are shown.
         path = shapes.setdefault(_PLACE.sub("{}", path), path)
-        paths.setdefault(path, {})[method.lower()] = _Described(bound, method, path, schemas, ids).document()
+        paths.setdefault(path, {})[method.lower()] = _Described(
+            bound, method, path, schemas, ids
+        ).document()
     document: Document = {
         "openapi": "3.1.0",
         "info": {
@@ -140,7 +161,9 @@ def describe(registry: Registry, catalogue: PluginCatalogue, *, version: str, ad
             "securitySchemes": _SECURITY,
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
-            "responses": {name: _refusal(text, schemas) for name, (_status, text) in _REFUSALS.items()},
+            "responses": {
+                name: _refusal(text, schemas) for name, (_status, text) in _REFUSALS.items()
+            },
             "schemas": {},
         },
     }
@@ -196,7 +219,9 @@ class _Schemas:
 class _Described:
     """One operation's part of the document."""
 
-    def __init__(self, bound: Bound, method: str, path: str, schemas: _Schemas, ids: Mapping[str, str]) -> None:
+    def __init__(
+        self, bound: Bound, method: str, path: str, schemas: _Schemas, ids: Mapping[str, str]
+    ) -> None:
         self.bound = bound
         self.operation = bound.operation
         self.method = method
@@ -286,12 +311,17 @@ class _Described:
             "properties": {**inside, **dict.fromkeys(sorted(self.files), _FILE)},
             "required": sorted({*needed, *(fields.required & self.files)}),
         }
-        return {"required": bool(schema["required"]), "content": {"multipart/form-data": {"schema": schema}}}
+        return {
+            "required": bool(schema["required"]),
+            "content": {"multipart/form-data": {"schema": schema}},
+        }
 
     def _responses(self) -> Document:
         answers: Document = {str(self._status): self._success()}
         if self.bound.reads and self.method == "GET" and not self.bound.answers_file:
-            answers["304"] = {"description": "Nothing has changed since the answer whose ETag came in `If-None-Match`."}
+            answers["304"] = {
+                "description": "Nothing has changed since the answer whose ETag came in `If-None-Match`."
+            }
         for name in self._refusals():
             answers[str(_REFUSALS[name][0])] = {"$ref": f"#/components/responses/{name}"}
         answers["default"] = {
@@ -316,10 +346,16 @@ class _Described:
             }
             watch = self.ids.get(f"{KERNEL}:job.read")
             if watch:
-                answer["links"] = {"job": {"operationId": watch, "parameters": {"id": "$response.body#/job_id"}}}
+                answer["links"] = {
+                    "job": {"operationId": watch, "parameters": {"id": "$response.body#/job_id"}}
+                }
             return answer
         if self.bound.answers_file:
-            return {"description": "The file.", "headers": headers, "content": {"application/octet-stream": {"schema": _FILE}}}
+            return {
+                "description": "The file.",
+                "headers": headers,
+                "content": {"application/octet-stream": {"schema": _FILE}},
+            }
         if self.operation.output_type is Empty:
             return {"description": "Done.", "headers": headers}
         if self.operation.status == 200 and (self.bound.versioned or self.bound.reads):
@@ -380,15 +416,26 @@ def _tags(bounds: Iterable[Bound], catalogue: PluginCatalogue) -> list[Document]
     for plugin in dict.fromkeys(bound.plugin_id for bound in bounds):
         record = catalogue.get(plugin)
         if record is None or record.manifest is None:
-            tags.append({"name": plugin, "description": "The platform itself.", "x-title": {"en": "Platform", "fr": "Plateforme"}})
+            tags.append(
+                {
+                    "name": plugin,
+                    "description": "The platform itself.",
+                    "x-title": {"en": "Platform", "fr": "Plateforme"},
+                }
+            )
             continue
         about = record.manifest.plugin
         tags.append(
             {
                 "name": plugin,
-                "description": localised(about.summary, "en") if about.summary else localised(about.name, "en"),
+                "description": localised(about.summary, "en")
+                if about.summary
+                else localised(about.name, "en"),
                 "x-title": {locale: localised(about.name, locale) for locale in ("en", "fr")},
-                "x-summary": {locale: localised(about.summary, locale) if about.summary else "" for locale in ("en", "fr")},
+                "x-summary": {
+                    locale: localised(about.summary, locale) if about.summary else ""
+                    for locale in ("en", "fr")
+                },
                 "x-version": record.version,
             }
         )
@@ -418,11 +465,22 @@ def _without_files(kind: Any) -> Any:
         if field.required:
             kept.append((field.encode_name, field.type))
         elif field.default_factory is not msgspec.NODEFAULT:
-            kept.append((field.encode_name, field.type, msgspec.field(default_factory=field.default_factory)))
+            kept.append(
+                (
+                    field.encode_name,
+                    field.type,
+                    msgspec.field(default_factory=field.default_factory),
+                )
+            )
         else:
             kept.append((field.encode_name, field.type, field.default))
     return msgspec.defstruct(
-        kind.__name__, kept, module=kind.__module__, namespace={"__doc__": kind.__doc__}, kw_only=True, frozen=True
+        kind.__name__,
+        kept,
+        module=kind.__module__,
+        namespace={"__doc__": kind.__doc__},
+        kw_only=True,
+        frozen=True,
     )
 
 
@@ -493,7 +551,12 @@ _SECURITY: Final[Document] = {
         "scheme": "bearer",
         "description": "An API key (`troph_…`), or the token of a session from `POST /auth/sign-in`.",
     },
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key, for clients that cannot send a bearer."},
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "An API key, for clients that cannot send a bearer.",
+    },
     "session": {
         "type": "apiKey",
         "in": "cookie",
@@ -529,7 +592,16 @@ _PARAMETERS: Final[Document] = {
 }
 
 _HEADERS: Final[Document] = {
-    "RequestId": {"description": "The number of this request, for support.", "schema": {"type": "string"}},
-    "RetryAfter": {"description": "In how many seconds to try again.", "schema": {"type": "integer"}},
-    "Tag": {"description": "The version of what was answered, for `If-Match` and `If-None-Match`.", "schema": {"type": "string"}},
+    "RequestId": {
+        "description": "The number of this request, for support.",
+        "schema": {"type": "string"},
+    },
+    "RetryAfter": {
+        "description": "In how many seconds to try again.",
+        "schema": {"type": "integer"},
+    },
+    "Tag": {
+        "description": "The version of what was answered, for `If-Match` and `If-None-Match`.",
+        "schema": {"type": "string"},
+    },
 }

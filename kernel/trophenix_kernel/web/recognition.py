@@ -6,6 +6,7 @@ the host (a sub-domain of the platform's host, or a verified domain of the tenan
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final, Self
@@ -47,16 +48,14 @@ class Seen:
         cls, scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes], tenant_word: str = ""
     ) -> Self:
         """What an ASGI request shows."""
-        scheme, _, word = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        scheme, _, word = _text(headers, b"authorization").partition(" ")
         client = scope.get("client")
         seen = cls(
-            bearer=word.strip()
-            if scheme.lower() == "bearer"
-            else headers.get(b"x-api-key", b"").decode("latin-1"),
+            bearer=word.strip() if scheme.lower() == "bearer" else _text(headers, b"x-api-key"),
             cookie=session_cookie(headers),
-            tenant_word=tenant_word or headers.get(b"x-tenant-id", b"").decode("latin-1"),
-            host=headers.get(b"host", b"").decode("latin-1").partition(":")[0].lower(),
-            language=headers.get(b"accept-language", b"").decode("latin-1"),
+            tenant_word=tenant_word or _text(headers, b"x-tenant-id"),
+            host=_text(headers, b"host").partition(":")[0].lower(),
+            language=_text(headers, b"accept-language"),
             ip=client[0] if client else "",
         )
         seen.forwarded = headers.get(b"x-forwarded-for", b"")
@@ -111,7 +110,11 @@ class Recognition:
             entry,
             door=door,
             request_id=request_id,
-            locale=_locale(seen, identity, entry),
+            locale=_locale(
+                seen.language,
+                identity.locale if identity is not None else "",
+                entry.record.locale if entry is not None else "",
+            ),
             ip=address_of(seen, self._trusted_proxies),
         )
 
@@ -182,6 +185,11 @@ class Recognition:
         return None
 
 
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
+    raw = headers.get(name)
+    return raw.decode("latin-1") if raw else ""
+
+
 def session_cookie(headers: Mapping[bytes, bytes]) -> str:
     """The session's token, if the request carries one."""
     raw = headers.get(b"cookie")
@@ -202,13 +210,14 @@ def address_of(seen: Seen, trusted_proxies: int) -> str:
     return hops[-trusted_proxies] if len(hops) >= trusted_proxies else hops[0]
 
 
-def _locale(seen: Seen, identity: Identity | None, entry: Entry | None) -> str:
+@functools.lru_cache(maxsize=1_024)
+def _locale(asked: str, persons: str, tenants: str) -> str:
     """The language: what the request asks for, else the person's, else the tenant's, else English."""
-    for part in seen.language.split(","):
+    for part in asked.split(","):
         word = part.partition(";")[0].strip()[:2].lower()
         if word in LOCALES:
             return word
-    for known in (identity.locale if identity else "", entry.record.locale if entry else ""):
+    for known in (persons, tenants):
         if known[:2] in LOCALES:
             return known[:2]
     return "en"

@@ -24,7 +24,11 @@ def static_handlers(assets: Assets, sheet: Stylesheet) -> list[HTTPRouteHandler]
         if found is None:
             return Response(b"", status_code=404, headers={"Cache-Control": "no-store"})
         packed = found.packed if "gzip" in request.headers.get("accept-encoding", "") else None
-        headers = {"Cache-Control": found.cache_control, "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+        headers = {
+            "Cache-Control": found.cache_control,
+            "Vary": "Accept-Encoding",
+            "X-Content-Type-Options": "nosniff",
+        }
         if packed is not None:
             headers["Content-Encoding"] = "gzip"
         return Response(packed or found.body, media_type=found.content_type, headers=headers)
@@ -33,7 +37,11 @@ def static_handlers(assets: Assets, sheet: Stylesheet) -> list[HTTPRouteHandler]
     async def theme(request: Request[Any, Any, Any]) -> Response[bytes]:
         if request.path_params["name"] != f"{sheet.version}.css":
             return Response(b"", status_code=404, headers={"Cache-Control": "no-store"})
-        return Response(sheet.text.encode(), media_type="text/css; charset=utf-8", headers={"Cache-Control": FOREVER})
+        return Response(
+            sheet.text.encode(),
+            media_type="text/css; charset=utf-8",
+            headers={"Cache-Control": FOREVER},
+        )
 
     return [asset, theme]
 

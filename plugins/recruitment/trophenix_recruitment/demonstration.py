@@ -121,8 +121,9 @@ def _athlete(random: Random, number: int) -> dict[str, Any]:
     exactness = random.random()
     height = random.gauss(sport.women_cm if woman else sport.men_cm, 6)
     family = random.choice(nation.families)
-    if random.random() < 0.12:
-        family = f"{family}-{random.choice(nation.families)}"
+    other = random.choice(nation.families)
+    if random.random() < 0.12 and other != family:
+        family = f"{family}-{other}"
     ranked, public, place = random.random() < 0.7, random.random(), random.random()
     position = random.choice(sport.positions) if sport.positions else None
     club = random.choice(nation.clubs)

@@ -7,27 +7,26 @@ short stretches between which other calls are served.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
 
 from trophenix_recruitment import proposals
 from trophenix_recruitment.ages import may_be_minor
-from trophenix_recruitment.checks import Checked, RowChecker
+from trophenix_recruitment.checks import RowChecker
+from trophenix_recruitment.checks import RowStatus as RowOutcome
 from trophenix_recruitment.duplicates import Candidate
-from trophenix_recruitment.keys import SearchKeys, plain_ids, search_keys
+from trophenix_recruitment.keys import Id, SearchKeys, plain_ids, search_keys
 from trophenix_recruitment.mapping import Mapping
-from trophenix_recruitment.matching import Known, Matcher, Verdict
+from trophenix_recruitment.matching import Known, Matcher, Outcome
 from trophenix_recruitment.model import AthleteDraft, RawRow, RowProblem
 from trophenix_recruitment.profiles import MINOR_PUBLIC, MINOR_PUBLIC_SAID
 from trophenix_recruitment.store import duplicates, imports
-from trophenix_recruitment.store.athletes import values_of
-from trophenix_recruitment.store.imports import Line, Tally
+from trophenix_recruitment.store.imports import Lines, Tally
 from trophenix_sdk.context import Context
 from trophenix_sdk.errors import Conflict
 from trophenix_sdk.ids import new_ids
@@ -43,19 +42,24 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 Row = RawRow | RowProblem
 
 
-class _Judged(msgspec.Struct, gc=False):
+class _Judged(msgspec.Struct, frozen=True, gc=False):
     """A row that was accepted, with what is needed to recognise and write it."""
 
     seq: int
-    checked: Checked
-    raw: RawRow
+    row: RawRow
     draft: AthleteDraft
     keys: SearchKeys
-    ids: tuple[tuple[str, str], ...]
+    ids: tuple[Id, ...]
+    problems: tuple[RowProblem, ...]
 
 
 class Intake:
     """One import on its way in.
+
+    Attributes:
+        tally: what was counted so far.
+        sample: the first faults.
+        kept: given, it gets the lines worth showing, and none is written.
 
     Args:
         ctx: the call; its transaction holds everything.
@@ -83,20 +87,25 @@ class Intake:
     ) -> None:
         self.tally = Tally()
         self.sample: list[RowProblem] = []
-        self.lines: list[Line] | None = None
+        self.kept: Lines | None = None
         self._ctx = ctx
-        self._batch_id = batch_id
+        self.batch_id = batch_id
         self._headings = tuple(headings)
         self._today = today
         self._step = max(step, STRETCH_ROWS)
         self._total = total
         self._reported = 0
+        self._seq = 0
         self._checker = RowChecker(headings, mapping, today)
         visible = any(column.target == "visibility" for column in mapping.columns)
         self._matcher = Matcher(says_visibility=visible)
 
-    async def take(self, rows: Iterable[Row]) -> None:
+    async def take(self, rows: Iterable[Row], *, counted: bool = True) -> None:
         """All *rows* have become athletes, or are kept with what is wrong with them.
+
+        Args:
+            rows: in the order of the file.
+            counted: whether new athletes count against the plan's limit; they do unless the caller takes everything back.
 
         Raises:
             LimitReached: the plan has no room for so many.
@@ -105,131 +114,111 @@ class Intake:
         # Imports of one tenant run one after the other: the second has to see what the first added. Zero takes the lock.
         used = await self._ctx.use_limit(LIMIT, 0)
         source = iter(rows)
-        while chunk := await self._checked(source):
-            used += await self._take(chunk, anybody=used > 0)
+        while True:
+            lines = Lines()
+            judged = await self._checked(source, lines)
+            if not (judged or lines.seqs):
+                break
+            stored = await self._comparable(judged) if used else []
+            added = await self._recognised(judged, stored, lines)
+            if added and counted:
+                await self._ctx.use_limit(LIMIT, len(added))
+            await imports.add_athletes(self._ctx.db, added, self._ctx.now)
+            await self._keep(lines)
+            await self._propose(added, stored)
+            used += len(added)
         await self._ctx.progress(self.tally.total, self.tally.total)
 
-    async def _checked(self, source: Iterator[Row]) -> list[tuple[Row, Checked]]:
-        chunk: list[tuple[Row, Checked]] = []
+    async def _checked(self, source: Iterator[Row], lines: Lines) -> list[_Judged]:
+        """The accepted rows of the next chunk; what becomes of the others goes to *lines*."""
+        judged: list[_Judged] = []
         check = self._checker.check
-        while len(chunk) < CHUNK_ROWS:
-            stretch = list(islice(source, STRETCH_ROWS))
-            if not stretch:
-                break
+        seq = self._seq
+        last = seq + CHUNK_ROWS
+        while seq < last and (stretch := list(islice(source, STRETCH_ROWS))):
             for row in stretch:
-                chunk.append(
-                    (row, check(row))
-                    if isinstance(row, RawRow)
-                    else (row, Checked(row.line, "rejected", None, (row,)))
-                )
-            await self._pause(len(chunk))
-        return chunk
+                seq += 1
+                if row.__class__ is RowProblem:
+                    self._note(lines, seq, row, "rejected", (cast("RowProblem", row),))
+                    continue
+                checked = check(cast("RawRow", row))
+                draft, problems = checked.draft, checked.problems
+                if draft is None:
+                    self._note(lines, seq, row, _REFUSED[checked.status], problems)
+                elif draft.visibility != "recruiter_only" and may_be_minor(draft, self._today):
+                    minor = RowProblem(checked.line, None, MINOR_PUBLIC, MINOR_PUBLIC_SAID)
+                    self._note(lines, seq, row, "rejected", (*problems, minor))
+                else:
+                    judged.append(
+                        _Judged(
+                            seq,
+                            cast("RawRow", row),
+                            draft,
+                            search_keys(draft),
+                            plain_ids(draft),
+                            problems,
+                        )
+                    )
+            await self._pause(seq)
+        self._seq = seq
+        return judged
 
-    async def _pause(self, ahead: int) -> None:
-        done = self.tally.total + ahead
+    async def _pause(self, done: int) -> None:
+        """Let others work, and say how far it is every so many rows."""
         if done - self._reported >= self._step:
             self._reported = done
             await self._ctx.progress(done, max(self._total, done))
-        else:
-            await asyncio.sleep(0)
-
-    async def _take(self, chunk: list[tuple[Row, Checked]], *, anybody: bool) -> int:
-        judged, lines = self._sorted(chunk)
         await asyncio.sleep(0)
-        stored = await self._comparable(judged) if anybody else []
-        return await self._write(judged, lines, stored)
-
-    def _sorted(self, chunk: list[tuple[Row, Checked]]) -> tuple[list[_Judged], list[Line]]:
-        """The accepted rows, and the lines of all others."""
-        judged: list[_Judged] = []
-        lines: list[Line] = []
-        seq = self.tally.total
-        for row, checked in chunk:
-            seq += 1
-            draft = checked.draft
-            if draft is not None and isinstance(row, RawRow):
-                if draft.visibility != "recruiter_only" and may_be_minor(draft, self._today):
-                    minor = RowProblem(checked.line, None, MINOR_PUBLIC, MINOR_PUBLIC_SAID)
-                    checked = Checked(checked.line, "rejected", None, (*checked.problems, minor))
-                else:
-                    keys = search_keys(draft)
-                    judged.append(_Judged(seq, checked, row, draft, keys, plain_ids(draft)))
-                    continue
-            lines.append(self._line(seq, checked.status, None, None, checked.problems, row))
-        return judged, lines
 
     async def _comparable(self, judged: Sequence[_Judged]) -> list[Known]:
+        """The stored athletes who may be one of these."""
         names = {one.keys.name_sorted for one in judged}
         names.discard("")
         days = {day for one in judged if (day := one.draft.birth_day) is not None}
         ids = {given for one in judged for given in one.ids}
-        found = await duplicates.comparable(self._ctx.db, names, days, ids)
-        return [Known(one.id, one.draft(), one.version, None) for one in found]
+        known: list[Known] = []
+        for one in await duplicates.comparable(self._ctx.db, names, days, ids):
+            draft = one.draft()
+            known.append(Known(one.id, draft, plain_ids(draft), one.version, None))
+            if len(known) % STRETCH_ROWS == 0:
+                await asyncio.sleep(0)
+        return known
 
-    async def _write(
-        self, judged: list[_Judged], lines: list[Line], stored: list[Known]
-    ) -> int:
-        ctx, matcher = self._ctx, self._matcher
-        matcher.begin(stored)
+    async def _recognised(
+        self, judged: Sequence[_Judged], stored: Sequence[Known], lines: Lines
+    ) -> list[tuple[Known, SearchKeys]]:
+        """The new athletes among the rows; known ones are changed where something new was said."""
+        matcher = self._matcher
+        matcher.begin(stored, all_have_ids=all(one.ids for one in judged))
         fresh = iter(new_ids(len(judged)))
-        added: list[tuple[_Judged, Verdict]] = []
-        changed: list[tuple[_Judged, Verdict]] = []
+        added: list[tuple[Known, SearchKeys]] = []
+        changed: list[tuple[Known, Known]] = []
         for count, one in enumerate(judged, start=1):
-            checked = one.checked
-            verdict = matcher.decide(checked.line, one.draft, one.keys, one.ids, fresh)
-            problems = checked.problems
+            verdict = matcher.decide(one.row.line, one.draft, one.keys, one.ids, fresh)
+            outcome, after = verdict.outcome, verdict.after
+            problems = one.problems
             version: int | None = None
             before: bytes | None = None
-            match verdict.outcome:
-                case "imported":
-                    added.append((one, verdict))
-                    version = 1
-                case "updated":
-                    changed.append((one, verdict))
-                    known = verdict.before
-                    if known is not None and known.version is not None:
-                        version = known.version + 1
-                        before = _ENCODE(known.draft)
-                case "rejected" if verdict.problem is not None:
-                    problems = (*problems, verdict.problem)
-                case _:
-                    pass
-            lines.append(
-                self._line(one.seq, verdict.outcome, verdict.athlete_id, version, problems, one.raw, before)
-            )
-            if count % (4 * STRETCH_ROWS) == 0:
+            if outcome == "imported" and after is not None:
+                added.append((after, one.keys))
+                version = 1
+            elif verdict.before is not None and after is not None:
+                changed.append((verdict.before, after))
+                version = (after.version or 0) + 1
+                before = _ENCODE(verdict.before.draft)
+            elif verdict.problem is not None:
+                problems = (*problems, verdict.problem)
+            self._note(lines, one.seq, one.row, outcome, problems, verdict.athlete_id, version, before)
+            if count % (2 * STRETCH_ROWS) == 0:
                 await asyncio.sleep(0)
-        if added:
-            await ctx.use_limit(LIMIT, len(added))
-        await imports.add_athletes(
-            ctx.db,
-            [
-                (verdict.athlete_id, one.draft, values_of(one.draft, one.keys))
-                for one, verdict in added
-                if verdict.athlete_id is not None
-            ],
-            ctx.now,
-        )
         await self._change(changed)
-        lines.sort()
-        if self.lines is None:
-            await imports.add_lines(ctx.db, self._batch_id, lines)
-        else:
-            self.lines.extend(line for line in lines if line.status != "imported" or line.problems)
-        self.tally.total += len(lines)
-        await self._propose(added, stored)
-        return len(added)
+        return added
 
-    async def _change(self, changed: Sequence[tuple[_Judged, Verdict]]) -> None:
-        rows: list[tuple[UUID, int, AthleteDraft, tuple[tuple[str, str], ...]]] = []
-        for _, verdict in changed:
-            before, after = verdict.before, verdict.draft
-            if before is None or before.version is None or after is None:
-                continue
-            had = set(plain_ids(before.draft))
-            more = tuple(one for one in plain_ids(after) if one not in had)
-            rows.append((before.id, before.version, after, more))
-        rows.sort(key=lambda row: row[0])
+    async def _change(self, changed: Sequence[tuple[Known, Known]]) -> None:
+        rows = [
+            (after.id, after.version or 0, after.draft, [one for one in after.ids if one not in before.ids])
+            for before, after in sorted(changed, key=lambda pair: pair[1].id)
+        ]
         if await imports.change_athletes(self._ctx.db, rows, self._ctx.now) != len(rows):
             raise Conflict(
                 "Somebody changed one of these athletes while they were imported.",
@@ -237,69 +226,98 @@ class Intake:
                 code="busy",
             )
 
+    async def _keep(self, lines: Lines) -> None:
+        self.tally.total += len(lines.seqs)
+        if self.kept is None:
+            await imports.add_lines(self._ctx.db, self.batch_id, lines)
+            return
+        kept = self.kept
+        for index, status in enumerate(lines.statuses):
+            if status != "imported" or lines.problems[index] is not None:
+                # The athletes of a look are gone when it is over.
+                kept.add(
+                    lines.seqs[index],
+                    lines.lines[index],
+                    status,
+                    None if status == "imported" else lines.athletes[index],
+                    None,
+                    lines.problems[index],
+                    lines.raws[index],
+                    None,
+                )
+
     async def _propose(
-        self, added: Sequence[tuple[_Judged, Verdict]], stored: Sequence[Known]
+        self, added: Sequence[tuple[Known, SearchKeys]], stored: Sequence[Known]
     ) -> None:
         """Propose pairs among the new athletes and with stored ones; who shares no key with anybody is not compared at all."""
-        shared: Counter[object] = Counter()
-        for one in stored:
-            shared.update(_blocks(one.draft, search_keys(one.draft).name_sorted))
-        keys = [_blocks(one.draft, one.keys.name_sorted) for one, _ in added]
-        for blocks in keys:
-            shared.update(blocks)
+        shared: set[object] = set()
+        several: set[object] = set()
+        for known in stored:
+            shared.update(_blocks(known, search_keys(known.draft).name_sorted))
+        several.update(shared)
+        blocks = [_blocks(known, keys.name_sorted) for known, keys in added]
+        for keys in blocks:
+            for key in keys:
+                (several if key in shared else shared).add(key)
         new = [
-            Candidate(str(verdict.athlete_id), one.draft)
-            for (one, verdict), blocks in zip(added, keys, strict=True)
-            if any(shared[block] > 1 for block in blocks)
+            Candidate(str(known.id), known.draft)
+            for (known, _keys), keys in zip(added, blocks, strict=True)
+            if not several.isdisjoint(keys)
         ]
         if new:
-            found = await proposals.among(new, [(one.id, one.draft) for one in stored])
-            proposed = await proposals.store(self._ctx, found, self._batch_id)
+            found = await proposals.among(new, [(known.id, known.draft) for known in stored])
+            proposed = await proposals.store(self._ctx, found, self.batch_id)
             self.tally.duplicates_proposed += proposed
 
-    def _line(
+    def _note(
         self,
+        lines: Lines,
         seq: int,
-        status: str,
-        athlete_id: UUID | None,
-        version: int | None,
-        problems: Sequence[RowProblem],
         row: Row,
+        status: Outcome,
+        problems: Sequence[RowProblem],
+        athlete_id: UUID | None = None,
+        version: int | None = None,
         before: bytes | None = None,
-    ) -> Line:
+    ) -> None:
+        """Count what became of a row, and note it."""
         tally = self.tally
-        match status:
-            case "imported":
-                tally.imported += 1
-            case "updated":
-                tally.updated += 1
-            case "rejected":
-                tally.rejected += 1
-            case _:
-                tally.unchanged += 1
-                tally.repeated += status == "repeated"
+        if status == "imported":
+            tally.imported += 1
+        elif status == "updated":
+            tally.updated += 1
+        elif status == "rejected":
+            tally.rejected += 1
+        else:
+            tally.unchanged += 1
+            tally.repeated += status == "repeated"
         noted: bytes | None = None
         raw: bytes | None = None
         if problems:
             errors = sum(problem.severity == "error" for problem in problems)
             tally.errors += errors
             tally.warnings += len(problems) - errors
-            noted = _ENCODE([_noted(problem) for problem in problems])
             if errors and len(self.sample) < SAMPLE_PROBLEMS:
                 self.sample.extend(p for p in problems if p.severity == "error")
+            noted = _ENCODE([_noted(problem) for problem in problems])
             if isinstance(row, RawRow):
                 raw = _ENCODE(_evidence(self._headings, row))
-        line = row.line
-        return Line(seq, line, status, athlete_id, version, noted, raw, before)
+        lines.add(seq, row.line, status, athlete_id, version, noted, raw, before)
 
 
+_REFUSED: Final[dict[RowOutcome, Outcome]] = {
+    "accepted": "rejected",
+    "rejected": "rejected",
+    "repeated": "repeated",
+}
 SAMPLE_PROBLEMS: Final = 20
 _TEXT_KEPT: Final = 2_000
 
 
-def _blocks(draft: AthleteDraft, name: str) -> list[object]:
-    day = draft.birth_day
-    blocks: list[object] = list(plain_ids(draft))
+def _blocks(known: Known, name: str) -> list[object]:
+    """What a pair has to share, at least in one, to be worth comparing."""
+    day = known.draft.birth_day
+    blocks: list[object] = list(known.ids)
     if name:
         blocks.append(name)
     if day is not None:

@@ -75,12 +75,25 @@ def search_keys(draft: AthleteDraft) -> SearchKeys:
     )
 
 
-def plain_id(given: ExternalId) -> tuple[str, str]:
-    """Scheme and value as they are stored and compared: whoever writes FIDE and fide means the same register."""
-    return given.scheme.casefold(), given.value
+Id = tuple[str, str]
+"""Scheme and value of an identifier as they are stored and compared: whoever writes FIDE and fide means the same register."""
+
+_schemes: dict[str, str] = {}
+_SCHEMES_KEPT: Final = 1_000
 
 
-def plain_ids(draft: AthleteDraft) -> tuple[tuple[str, str], ...]:
+def plain_id(given: ExternalId) -> Id:
+    """The identifier as it is stored and compared."""
+    scheme = given.scheme
+    plain = _schemes.get(scheme)
+    if plain is None:
+        plain = scheme.casefold()
+        if len(_schemes) < _SCHEMES_KEPT:
+            _schemes[scheme] = plain
+    return plain, given.value
+
+
+def plain_ids(draft: AthleteDraft) -> tuple[Id, ...]:
     """The draft's identifiers as they are stored, each once, in order."""
     ids = draft.external_ids
     if len(ids) == 1:

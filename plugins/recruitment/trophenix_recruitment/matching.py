@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 import msgspec
 from rapidfuzz import fuzz
 
-from trophenix_recruitment.keys import SearchKeys, plain_id, plain_ids
+from trophenix_recruitment.keys import Id, SearchKeys, plain_id, plain_ids
 from trophenix_recruitment.model import AthleteDraft, ExternalId, RowProblem, shown
 from trophenix_recruitment.names import name_key, sorted_name_key
 
@@ -23,32 +23,34 @@ Outcome = Literal["imported", "updated", "unchanged", "repeated", "rejected"]
 _ANOTHER_NAME: Final = 85.0
 
 
-class Known(NamedTuple):
+class Known(msgspec.Struct, frozen=True, gc=False):
     """An athlete that rows are compared with.
 
     Attributes:
+        ids: the identifiers in ``draft``, as they are compared.
         version: ``None`` for an athlete that this import has just added.
         line: where in the file the athlete was met first, ``None`` for one that was stored before.
     """
 
     id: UUID
     draft: AthleteDraft
+    ids: tuple[Id, ...]
     version: int | None
     line: int | None
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What becomes of a row.
 
     Attributes:
         athlete_id: whom it is about; ``None`` when it is rejected.
-        draft: what is to be written, for a row that is imported or updates.
+        after: the athlete as it is to be written, for a row that is imported or updates.
         before: the athlete as it is, for a row that updates.
     """
 
     outcome: Outcome
     athlete_id: UUID | None = None
-    draft: AthleteDraft | None = None
+    after: Known | None = None
     before: Known | None = None
     problem: RowProblem | None = None
 
@@ -65,59 +67,82 @@ class Matcher:
 
     def __init__(self, *, says_visibility: bool) -> None:
         self._says_visibility = says_visibility
-        self._lines: dict[tuple[str, str], int] = {}
-        self._by_id: dict[tuple[str, str], Known] = {}
-        self._by_identity: defaultdict[Identity, list[Known]] = defaultdict(list)
+        self._lines: dict[Id, int] = {}
+        self._by_id: dict[Id, Known] = {}
+        self._by_identity: defaultdict[Identity, list[Known]] | None = None
 
-    def begin(self, stored: Iterable[Known]) -> None:
-        """Compare with *stored* from now on, and with what the next rows add."""
+    def begin(self, stored: Iterable[Known], *, all_have_ids: bool) -> None:
+        """Compare with *stored* from now on, and with what the next rows add.
+
+        Args:
+            stored: every athlete that may be one of those the next rows are about.
+            all_have_ids: whether each of the next rows has an identifier; identities are then never asked for.
+        """
         self._by_id = {}
-        self._by_identity = defaultdict(list)
+        self._by_identity = None if all_have_ids else defaultdict(list)
         for known in stored:
-            self._remember(known, identity(known.draft))
+            for one in known.ids:
+                self._by_id[one] = known
+            if self._by_identity is not None:
+                self._by_identity[identity(known.draft)].append(known)
 
     def decide(
         self,
         line: int,
         draft: AthleteDraft,
         keys: SearchKeys,
-        ids: tuple[tuple[str, str], ...],
+        ids: tuple[Id, ...],
         fresh: Iterator[UUID],
     ) -> Verdict:
         """What becomes of the row in *line*; a new athlete gets the next id of *fresh*."""
-        own = _identity(draft, keys.name, keys.sport)
         if ids:
             found = self._found(ids)
-            if len(found) > 1:
-                return _rejected(line, "external_id.two_athletes", ids, _TWO_ATHLETES)
-            earlier = next((self._lines[one] for one in ids if one in self._lines), None)
-            if found:
-                return self._by_identifier(line, draft, ids, found[0], earlier)
+            lines = self._lines
+            earlier = next((lines[one] for one in ids if one in lines), None)
+            if found is not None:
+                if found.__class__ is list:
+                    return _rejected(line, "external_id.two_athletes", ids, _TWO_ATHLETES)
+                return self._by_identifier(line, draft, ids, cast("Known", found), earlier)
             if earlier is not None:
                 return _rejected(line, "external_id.twice", ids, _TWICE.format(earlier))
+        by_identity = self._by_identity
+        if by_identity is not None:
+            alike = by_identity[_identity(draft, keys.name, keys.sport)]
+            if not ids:
+                for known in alike:
+                    if self._says_nothing_new(known.draft, draft):
+                        repeated = known.line is not None
+                        return Verdict("repeated" if repeated else "unchanged", known.id)
         else:
-            for known in self._by_identity.get(own, ()):
-                if self._says_nothing_new(known.draft, draft):
-                    repeated = known.line is not None
-                    return Verdict("repeated" if repeated else "unchanged", known.id)
-        known = Known(next(fresh), draft, None, line)
-        self._remember(known, own)
+            alike = None
+        added = Known(next(fresh), draft, ids, None, line)
+        if alike is not None:
+            alike.append(added)
         for one in ids:
+            self._by_id[one] = added
             self._lines[one] = line
-        return Verdict("imported", known.id, draft)
+        return Verdict("imported", added.id, added)
+
+    def _found(self, ids: tuple[Id, ...]) -> Known | list[Known] | None:
+        """The one athlete who has these identifiers, or all of them where there are several."""
+        by_id = self._by_id
+        if len(ids) == 1:
+            return by_id.get(ids[0])
+        found = list({known.id: known for one in ids if (known := by_id.get(one))}.values())
+        return found if len(found) > 1 else found[0] if found else None
 
     def _by_identifier(
         self,
         line: int,
         draft: AthleteDraft,
-        ids: tuple[tuple[str, str], ...],
+        ids: tuple[Id, ...],
         known: Known,
         earlier: int | None,
     ) -> Verdict:
         if contradicts(known.draft, draft):
             return _rejected(line, "external_id.other_person", ids, _OTHER_PERSON)
         merged = merge(known.draft, draft, says_visibility=self._says_visibility)
-        if merged == known.draft:
+        if merged is known.draft:
             for one in ids:
                 self._lines.setdefault(one, line)
             return Verdict("unchanged" if earlier is None else "repeated", known.id)
@@ -125,30 +150,18 @@ class Matcher:
             earlier = known.line
         if earlier is not None:
             return _rejected(line, "external_id.twice", ids, _TWICE.format(earlier))
-        changed = Known(known.id, merged, known.version, line)
-        for one in plain_ids(merged):
+        changed = Known(known.id, merged, plain_ids(merged), known.version, line)
+        for one in changed.ids:
             self._by_id[one] = changed
         for one in ids:
             self._lines[one] = line
-        return Verdict("updated", known.id, merged, known)
-
-    def _found(self, ids: tuple[tuple[str, str], ...]) -> list[Known]:
-        by_id = self._by_id
-        if len(ids) == 1:
-            known = by_id.get(ids[0])
-            return [] if known is None else [known]
-        return list({known.id: known for one in ids if (known := by_id.get(one))}.values())
+        return Verdict("updated", known.id, changed, known)
 
     def _says_nothing_new(self, known: AthleteDraft, said: AthleteDraft) -> bool:
         if known.birth_day is not None:
-            return merge(known, said, says_visibility=self._says_visibility) == known
+            return merge(known, said, says_visibility=self._says_visibility) is known
         # Without a day of birth namesakes are common: only the very same values are the same athlete.
         return msgspec.structs.replace(known, external_ids=()) == said
-
-    def _remember(self, known: Known, own: Identity) -> None:
-        for one in plain_ids(known.draft):
-            self._by_id[one] = known
-        self._by_identity[own].append(known)
 
 
 def identity(draft: AthleteDraft) -> Identity:
@@ -240,6 +253,6 @@ _OTHER_PERSON: Final = (
 _TWICE: Final = "the identifier stands in line {} already, with other values: keep one of the two rows."
 
 
-def _rejected(line: int, code: str, ids: tuple[tuple[str, str], ...], said: str) -> Verdict:
+def _rejected(line: int, code: str, ids: tuple[Id, ...], said: str) -> Verdict:
     value = shown(", ".join(f"{scheme}={value}" for scheme, value in ids))
     return Verdict("rejected", problem=RowProblem(line, None, code, said, value))

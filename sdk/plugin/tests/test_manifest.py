@@ -81,24 +81,13 @@ conflicts = ["other.points"]
 [requires]
 plugins = { "acme.base" = ">=1,<2" }
 optional = { "other.mail" = ">=3" }
-services = { "sms.send" = ">=1" }
-
-[provides]
-services = { "points.balance" = "1.0" }
-hookspecs = { "points.earned" = "1.0" }
 
 [contract]
 operations = ["card.read", "card.create"]
-routes = ["GET /cards/export"]
 permissions = ["card.read", "card.write"]
-roles = ["cashier"]
 events_emitted = ["card.created"]
-events_consumed = ["trophenix.ticketing.order_paid"]
 panels = ["cards"]
 widgets = ["cards-by-month"]
-tasks = ["expire"]
-schedules = ["nightly"]
-meters = ["cards"]
 hooks = ["authorize"]
 settings = ["points"]
 
@@ -123,16 +112,9 @@ on_uninstall = "keep_legal"
 name = "design"
 
 [runtime]
-isolation = "worker"
 priority = "late"
 import_ms = 200
 hook_ms = { authorize = 20 }
-memory_mb = 64
-concurrency = 4
-
-[ui]
-slots = ["tenant.dashboard"]
-theme_tokens_used = ["color.brand"]
 
 [pricing]
 model = "tiered"
@@ -142,11 +124,7 @@ plans = [
 ]
 
 [entitlements]
-features = ["x"]
 limits = { cards = { free = 100, custom = -1 } }
-
-[agent]
-operations = ["card.read"]
 
 [supply]
 source_commit = "0123456"
@@ -540,8 +518,6 @@ def _is_struct_table(path: tuple[Any, ...]) -> bool:
         "alt",
         "plugins",
         "optional",
-        "services",
-        "hookspecs",
         "hook_ms",
         "limits",
     }

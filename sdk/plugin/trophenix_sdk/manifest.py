@@ -153,13 +153,6 @@ class Level(enum.StrEnum):
     TENANT_AND_ORGANIZATION = "tenant+organization"
 
 
-class Isolation(enum.StrEnum):
-    """Where a plugin's code runs."""
-
-    INPROCESS = "inprocess"
-    WORKER = "worker"
-
-
 class Priority(enum.StrEnum):
     """When a plugin's hooks run among plugins that do not depend on one another."""
 
@@ -285,14 +278,6 @@ class Requires(_Table, frozen=True):
 
     plugins: dict[PluginId, Specifier] = {}
     optional: dict[PluginId, Specifier] = {}
-    services: dict[ContractName, Specifier] = {}
-
-
-class Provides(_Table, frozen=True):
-    """What other plugins may use: name → contract version."""
-
-    services: dict[ContractName, Text] = {}
-    hookspecs: dict[ContractName, Text] = {}
 
 
 class Contract(_Table, frozen=True):
@@ -304,16 +289,10 @@ class Contract(_Table, frozen=True):
     """
 
     operations: tuple[ContractName, ...] = ()
-    routes: tuple[Text, ...] = ()
     permissions: tuple[ContractName, ...] = ()
-    roles: tuple[ContractName, ...] = ()
     events_emitted: tuple[ContractName, ...] = ()
-    events_consumed: tuple[ContractName, ...] = ()
     panels: tuple[ContractName, ...] = ()
     widgets: tuple[ContractName, ...] = ()
-    tasks: tuple[ContractName, ...] = ()
-    schedules: tuple[ContractName, ...] = ()
-    meters: tuple[ContractName, ...] = ()
     hooks: tuple[ContractName, ...] = ()
     settings: tuple[ContractName, ...] = ()
 
@@ -394,22 +373,11 @@ class Data(_Table, frozen=True):
 
 
 class Runtime(_Table, frozen=True):
-    """Where and how fast the code runs."""
+    """When and how fast the code runs."""
 
-    isolation: Isolation = Isolation.INPROCESS
     priority: Priority = Priority.NORMAL
     import_ms: Milliseconds = 500
     hook_ms: dict[ContractName, Milliseconds] = {}
-    memory_mb: Count | None = None
-    concurrency: Count | None = None
-
-
-class Ui(_Table, frozen=True):
-    """What the plugin uses of the panel shell."""
-
-    slots: tuple[ContractName, ...] = ()
-    theme_tokens_used: tuple[Text, ...] = ()
-    iframe_islands: tuple[Text, ...] = ()
 
 
 class PricePlan(_Table, frozen=True):
@@ -438,20 +406,13 @@ LimitAmount = Annotated[int, Meta(ge=-1, description="a count, or -1 without lim
 
 
 class Entitlements(_Table, frozen=True):
-    """What plans may switch on and limit.
+    """What plans limit.
 
     Attributes:
         limits: limit → plan → how many; -1 is without limit, a plan that is not named gets none.
     """
 
-    features: tuple[ContractName, ...] = ()
     limits: dict[ContractName, dict[ContractName, LimitAmount]] = {}
-
-
-class Agent(_Table, frozen=True):
-    """Operations that may become tools of an AI agent."""
-
-    operations: tuple[ContractName, ...] = ()
 
 
 class Supply(_Table, frozen=True):
@@ -483,14 +444,11 @@ class Manifest(_Table, frozen=True):
     compat: Compat
     contract: Contract
     requires: Requires = Requires()
-    provides: Provides = Provides()
     capabilities: Capabilities = Capabilities()
     data: Data = Data()
     runtime: Runtime = Runtime()
-    ui: Ui = Ui()
     pricing: Pricing = Pricing()
     entitlements: Entitlements = Entitlements()
-    agent: Agent = Agent()
     supply: Supply = Supply()
     conformance: Conformance | None = None
 

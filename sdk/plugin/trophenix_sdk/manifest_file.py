@@ -284,7 +284,7 @@ def _check_rules(document: Mapping[str, object], faults: list[ManifestProblem]) 
                 )
             )
     _check_bounds(document, faults)
-    for group in ("requires.plugins", "requires.optional", "requires.services"):
+    for group in ("requires.plugins", "requires.optional"):
         for name, specifier in _table_at(document, group).items():
             _specifier(specifier, f"{group}.{name}", faults)
             if name == identity:

@@ -255,11 +255,18 @@ class Platform:
 
     # ── more processes ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def another_worker(self) -> Self:
-        """A second kernel on the same databases, with its own memory and the same clock."""
-        kernel = await _start(self._stack, self.kernel.settings, self._loaded, self.clock)
+    async def another_worker(self, **settings: Any) -> Self:
+        """A second kernel on the same databases, with its own memory and the same clock.
+
+        Args:
+            settings: fields of the kernel's settings that differ.
+        """
+        chosen = msgspec.structs.replace(self.kernel.settings, **settings)
+        kernel = await _start(self._stack, chosen, self._loaded, self.clock)
         kernel.pipeline.limits = self.kernel.pipeline.limits
-        return type(self)(self._stack, kernel, self._loaded, self.scene, self.databases, self.clock)
+        return type(self)(
+            self._stack, kernel, self._loaded, self.scene, self.databases, self.clock
+        )
 
 
 class PlatformFactory:

@@ -213,7 +213,7 @@ def operations():
 
 
 @hookimpl
-async def entitlement_changed(ctx, old, new):
+async def tenant_disabled(ctx, reason):
     return None
 """
 
@@ -224,7 +224,7 @@ def write_healthy_plugin(root: Path) -> WrittenPlugin:
         root,
         id=HEALTHY,
         files={"plugin.py": _HEALTHY_CODE},
-        contract={"operations": ["card.read"], "hooks": ["entitlement_changed"]},
+        contract={"operations": ["card.read"], "hooks": ["tenant_disabled"]},
     )
 
 
@@ -590,11 +590,11 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:
                 root,
                 id="bad.hangs",
                 files=_hook(
-                    "import asyncio\n\n@hookimpl\nasync def entitlement_changed(ctx):\n"
+                    "import asyncio\n\n@hookimpl\nasync def tenant_disabled(ctx):\n"
                     "    await asyncio.get_running_loop().create_future()\n"
                 ),
-                contract={"hooks": ["entitlement_changed"]},
-                extra={"runtime": {"hook_ms": {"entitlement_changed": 20}}},
+                contract={"hooks": ["tenant_disabled"]},
+                extra={"runtime": {"hook_ms": {"tenant_disabled": 20}}},
             )
             return BrokenPlugin(
                 name=fault,
@@ -608,8 +608,8 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:
             write_plugin(
                 root,
                 id="bad.answer",
-                files=_hook("@hookimpl\nasync def entitlement_changed():\n    return 'thanks'\n"),
-                contract={"hooks": ["entitlement_changed"]},
+                files=_hook("@hookimpl\nasync def tenant_disabled():\n    return 'thanks'\n"),
+                contract={"hooks": ["tenant_disabled"]},
             )
             return BrokenPlugin(
                 name=fault,
@@ -624,9 +624,9 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:
                 root,
                 id="bad.quits",
                 files=_hook(
-                    "@hookimpl\nasync def entitlement_changed():\n    raise SystemExit(4)\n"
+                    "@hookimpl\nasync def tenant_disabled():\n    raise SystemExit(4)\n"
                 ),
-                contract={"hooks": ["entitlement_changed"]},
+                contract={"hooks": ["tenant_disabled"]},
             )
             return BrokenPlugin(
                 name=fault,

@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 
 from trophenix_kernel.identity.model import Identity
 from trophenix_kernel.identity.passwords import MINIMUM_LENGTH
@@ -60,7 +61,7 @@ async def sign_in(request: Asking) -> Response[Any]:
 
 
 @get("/welcome/{token:str}")
-async def welcome_page(request: Asking, token: str) -> Response[Any]:
+async def welcome_page(request: Asking, token: FromPath[str]) -> Response[Any]:
     """Let an invited person set a first password."""
     visit = await Visit.of(request)
     user = await visit.kernel.credentials.invited(token)
@@ -72,7 +73,7 @@ async def welcome_page(request: Asking, token: str) -> Response[Any]:
 
 
 @post("/welcome/{token:str}")
-async def welcome(request: Asking, token: str) -> Response[Any]:
+async def welcome(request: Asking, token: FromPath[str]) -> Response[Any]:
     """Set the password and sign in."""
     visit = await Visit.of(request)
     check_same_origin(dict(request.scope["headers"]))
@@ -104,7 +105,7 @@ async def sign_out(request: Asking) -> Response[Any]:
 
 
 @post("/preferences/{what:str}")
-async def prefer(request: Asking, what: str) -> Response[Any]:
+async def prefer(request: Asking, what: FromPath[str]) -> Response[Any]:
     """Remember light or dark, the language, or go to another organisation."""
     visit = await Visit.of(request)
     data = await request.form()

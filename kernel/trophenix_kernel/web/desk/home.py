@@ -6,6 +6,7 @@ import logging
 from typing import Any, Final
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from trophenix_kernel.panels import (
     Button,
@@ -38,7 +39,7 @@ USAGE: Final = Chart(
 
 
 @get("/admin/{slug:str}")
-async def home(request: Asking, slug: str) -> Response[Any]:
+async def home(request: Asking, slug: FromPath[str]) -> Response[Any]:
     """The organisation's first page."""
     visit = await Visit.open(request, slug)
     kpis: list[KpiCard] = []

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath
 
 from trophenix_kernel.administration.members import AddedMember, AssignableRole, Member
 from trophenix_kernel.administration.plugins import PluginView
@@ -116,7 +117,7 @@ TENANT: Final = {
 
 
 @get("/admin/{slug:str}/modules")
-async def modules(request: Asking, slug: str) -> Response[Any]:
+async def modules(request: Asking, slug: FromPath[str]) -> Response[Any]:
     """Every module, and what the organisation does with it."""
     visit = await Visit.open(request, slug)
     return await _modules(visit)
@@ -137,7 +138,9 @@ async def _modules(visit: Visit, refused: TrophenixError | None = None) -> Respo
 
 
 @post("/admin/{slug:str}/modules/{plugin:str}/{to:str}")
-async def switch_module(request: Asking, slug: str, plugin: str, to: str) -> Response[Any]:
+async def switch_module(
+    request: Asking, slug: FromPath[str], plugin: FromPath[str], to: FromPath[str]
+) -> Response[Any]:
     """Switch a module on with the agreement the dialogue asked for, or off."""
     visit = await Visit.open(request, slug)
     await visit.form()
@@ -205,7 +208,9 @@ def _card(visit: Visit, plugin: PluginView) -> PluginCard:
 
 
 @get("/admin/{slug:str}/modules/{plugin:str}/settings")
-async def module_settings(request: Asking, slug: str, plugin: str) -> Response[Any]:
+async def module_settings(
+    request: Asking, slug: FromPath[str], plugin: FromPath[str]
+) -> Response[Any]:
     """The form of a module's settings."""
     visit = await Visit.open(request, slug)
     value = await visit.call("kernel:plugin.settings", {"plugin_id": plugin})
@@ -215,7 +220,9 @@ async def module_settings(request: Asking, slug: str, plugin: str) -> Response[A
 
 
 @post("/admin/{slug:str}/modules/{plugin:str}/settings")
-async def save_module_settings(request: Asking, slug: str, plugin: str) -> Response[Any]:
+async def save_module_settings(
+    request: Asking, slug: FromPath[str], plugin: FromPath[str]
+) -> Response[Any]:
     """Save a module's settings."""
     visit = await Visit.open(request, slug)
     kind = _settings_kind(visit, plugin)
@@ -228,7 +235,11 @@ async def save_module_settings(request: Asking, slug: str, plugin: str) -> Respo
                 "kernel:plugin.change_settings", _settings_change(visit, plugin, values)
             )
         except Invalid as error:
-            problems = error.problems
+            # The form shows the settings alone; to the operation they are one field of its input.
+            problems = tuple(
+                msgspec.structs.replace(problem, pointer=problem.pointer.removeprefix("/values"))
+                for problem in error.problems
+            )
         else:
             return visit.go(f"{visit.base}/modules", "saved")
     return visit.page(_settings_page(visit, plugin, kind, None, bound, problems), status=422)
@@ -279,13 +290,13 @@ def _settings_page(
 
 
 @get("/admin/{slug:str}/members")
-async def members(request: Asking, slug: str) -> Response[Any]:
+async def members(request: Asking, slug: FromPath[str]) -> Response[Any]:
     """Who belongs to the organisation."""
     return await _members(await Visit.open(request, slug))
 
 
 @post("/admin/{slug:str}/members")
-async def invite(request: Asking, slug: str) -> Response[Any]:
+async def invite(request: Asking, slug: FromPath[str]) -> Response[Any]:
     """Add a member."""
     visit = await Visit.open(request, slug)
     bound = bind(Invitation, _texts(await visit.form()), visit.zone)
@@ -303,7 +314,7 @@ async def invite(request: Asking, slug: str) -> Response[Any]:
 
 
 @post("/admin/{slug:str}/members/{id_:str}/invitation")
-async def invite_again(request: Asking, slug: str, id_: str) -> Response[Any]:
+async def invite_again(request: Asking, slug: FromPath[str], id_: FromPath[str]) -> Response[Any]:
     """A new invitation for somebody who never came."""
     visit = await Visit.open(request, slug)
     await visit.form()
@@ -311,7 +322,7 @@ async def invite_again(request: Asking, slug: str, id_: str) -> Response[Any]:
 
 
 @get("/admin/{slug:str}/members/{id_:str}/role")
-async def role_form(request: Asking, slug: str, id_: str) -> Response[Any]:
+async def role_form(request: Asking, slug: FromPath[str], id_: FromPath[str]) -> Response[Any]:
     """The form of a member's role."""
     visit = await Visit.open(request, slug)
     member = await visit.call("kernel:member.read", {"id": id_})
@@ -319,7 +330,7 @@ async def role_form(request: Asking, slug: str, id_: str) -> Response[Any]:
 
 
 @post("/admin/{slug:str}/members/{id_:str}/role")
-async def change_role(request: Asking, slug: str, id_: str) -> Response[Any]:
+async def change_role(request: Asking, slug: FromPath[str], id_: FromPath[str]) -> Response[Any]:
     """Change a member's role."""
     visit = await Visit.open(request, slug)
     bound = bind(RoleForm, _texts(await visit.form()), visit.zone)
@@ -336,7 +347,7 @@ async def change_role(request: Asking, slug: str, id_: str) -> Response[Any]:
 
 
 @post("/admin/{slug:str}/members/{id_:str}/remove")
-async def remove_member(request: Asking, slug: str, id_: str) -> Response[Any]:
+async def remove_member(request: Asking, slug: FromPath[str], id_: FromPath[str]) -> Response[Any]:
     """End a membership."""
     visit = await Visit.open(request, slug)
     await visit.form()
@@ -425,13 +436,13 @@ def _role_page(visit: Visit, member: Member) -> FormPage:
 
 
 @get("/admin/{slug:str}/keys")
-async def keys(request: Asking, slug: str) -> Response[Any]:
+async def keys(request: Asking, slug: FromPath[str]) -> Response[Any]:
     """The organisation's API keys."""
     return await _keys(await Visit.open(request, slug))
 
 
 @post("/admin/{slug:str}/keys")
-async def make_key(request: Asking, slug: str) -> Response[Any]:
+async def make_key(request: Asking, slug: FromPath[str]) -> Response[Any]:
     """Make a key and show it this once."""
     visit = await Visit.open(request, slug)
     bound = bind(KeyForm, _texts(await visit.form()), visit.zone)
@@ -447,7 +458,7 @@ async def make_key(request: Asking, slug: str) -> Response[Any]:
 
 
 @post("/admin/{slug:str}/keys/{id_:str}/revoke")
-async def revoke_key(request: Asking, slug: str, id_: str) -> Response[Any]:
+async def revoke_key(request: Asking, slug: FromPath[str], id_: FromPath[str]) -> Response[Any]:
     """End a key."""
     visit = await Visit.open(request, slug)
     await visit.form()
@@ -509,7 +520,7 @@ async def _keys(
 
 
 @get("/admin/{slug:str}/settings")
-async def settings(request: Asking, slug: str) -> Response[Any]:
+async def settings(request: Asking, slug: FromPath[str]) -> Response[Any]:
     """The form of the organisation."""
     visit = await Visit.open(request, slug)
     record = await visit.call("kernel:tenant.read")
@@ -517,7 +528,7 @@ async def settings(request: Asking, slug: str) -> Response[Any]:
 
 
 @post("/admin/{slug:str}/settings")
-async def save_settings(request: Asking, slug: str) -> Response[Any]:
+async def save_settings(request: Asking, slug: FromPath[str]) -> Response[Any]:
     """Change the organisation."""
     visit = await Visit.open(request, slug)
     texts = _texts(await visit.form())

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
+from litestar.params import FromPath
 
 from trophenix_kernel.operations.binding import takes_file
 from trophenix_kernel.panels import (
@@ -84,7 +85,9 @@ async def opened(request: Asking, slug: str, plugin: str, panel: str) -> Opened:
 
 
 @get(PANEL)
-async def the_list(request: Asking, slug: str, plugin: str, panel: str) -> Response[Any]:
+async def the_list(
+    request: Asking, slug: FromPath[str], plugin: FromPath[str], panel: FromPath[str]
+) -> Response[Any]:
     """The list, or a screen of the plugin's own under the same kind of address."""
     visit = await Visit.open(request, slug)
     one = visit.contributed(plugin)
@@ -138,7 +141,9 @@ async def _screen(visit: Visit, one: Contributed, slug: str) -> Response[Any]:
 
 
 @get(PANEL + "/new")
-async def new(request: Asking, slug: str, plugin: str, panel: str) -> Response[Any]:
+async def new(
+    request: Asking, slug: FromPath[str], plugin: FromPath[str], panel: FromPath[str]
+) -> Response[Any]:
     """The form to make one."""
     at = await opened(request, slug, plugin, panel)
     _require(at, at.panel.create)
@@ -148,7 +153,9 @@ async def new(request: Asking, slug: str, plugin: str, panel: str) -> Response[A
 
 
 @post(PANEL + "/new")
-async def create(request: Asking, slug: str, plugin: str, panel: str) -> Response[Any]:
+async def create(
+    request: Asking, slug: FromPath[str], plugin: FromPath[str], panel: FromPath[str]
+) -> Response[Any]:
     """Make one."""
     at = await opened(request, slug, plugin, panel)
     _require(at, at.panel.create)
@@ -170,7 +177,13 @@ async def create(request: Asking, slug: str, plugin: str, panel: str) -> Respons
 
 
 @get(PANEL + "/{id_:str}")
-async def record(request: Asking, slug: str, plugin: str, panel: str, id_: str) -> Response[Any]:
+async def record(
+    request: Asking,
+    slug: FromPath[str],
+    plugin: FromPath[str],
+    panel: FromPath[str],
+    id_: FromPath[str],
+) -> Response[Any]:
     """One record, or the panel's import page, or an export."""
     at = await opened(request, slug, plugin, panel)
     if id_.startswith("export."):
@@ -192,7 +205,13 @@ async def record(request: Asking, slug: str, plugin: str, panel: str, id_: str) 
 
 
 @get(PANEL + "/{id_:str}/edit")
-async def edit(request: Asking, slug: str, plugin: str, panel: str, id_: str) -> Response[Any]:
+async def edit(
+    request: Asking,
+    slug: FromPath[str],
+    plugin: FromPath[str],
+    panel: FromPath[str],
+    id_: FromPath[str],
+) -> Response[Any]:
     """The form to change one."""
     at = await opened(request, slug, plugin, panel)
     _require(at, at.panel.update)
@@ -203,7 +222,13 @@ async def edit(request: Asking, slug: str, plugin: str, panel: str, id_: str) ->
 
 
 @post(PANEL + "/{id_:str}/edit")
-async def update(request: Asking, slug: str, plugin: str, panel: str, id_: str) -> Response[Any]:
+async def update(
+    request: Asking,
+    slug: FromPath[str],
+    plugin: FromPath[str],
+    panel: FromPath[str],
+    id_: FromPath[str],
+) -> Response[Any]:
     """Change one, unless somebody else did in the meantime."""
     at = await opened(request, slug, plugin, panel)
     _require(at, at.panel.update)
@@ -260,7 +285,13 @@ def _unless_placed(error: TrophenixError) -> Any:
 
 
 @post(PANEL + "/{id_:str}/delete")
-async def delete(request: Asking, slug: str, plugin: str, panel: str, id_: str) -> Response[Any]:
+async def delete(
+    request: Asking,
+    slug: FromPath[str],
+    plugin: FromPath[str],
+    panel: FromPath[str],
+    id_: FromPath[str],
+) -> Response[Any]:
     """Remove one, after asking."""
     at = await opened(request, slug, plugin, panel)
     _require(at, at.panel.delete)
@@ -281,7 +312,11 @@ async def delete(request: Asking, slug: str, plugin: str, panel: str, id_: str) 
 
 @post(PANEL + "/do/{action:str}")
 async def act_on_many(
-    request: Asking, slug: str, plugin: str, panel: str, action: str
+    request: Asking,
+    slug: FromPath[str],
+    plugin: FromPath[str],
+    panel: FromPath[str],
+    action: FromPath[str],
 ) -> Response[Any]:
     """Run an action on the ticked rows."""
     at = await opened(request, slug, plugin, panel)
@@ -300,7 +335,12 @@ async def act_on_many(
 
 @post(PANEL + "/{id_:str}/do/{action:str}")
 async def act_on_one(
-    request: Asking, slug: str, plugin: str, panel: str, id_: str, action: str
+    request: Asking,
+    slug: FromPath[str],
+    plugin: FromPath[str],
+    panel: FromPath[str],
+    id_: FromPath[str],
+    action: FromPath[str],
 ) -> Response[Any]:
     """Run an action on one record, or a step of an import."""
     at = await opened(request, slug, plugin, panel)
@@ -404,7 +444,11 @@ def _import_of(at: Opened, word: str) -> ImportScreen:
 
 @post(PANEL + "/{screen:str}/file", request_max_body_size=None)
 async def import_file(
-    request: Asking, slug: str, plugin: str, panel: str, screen: str
+    request: Asking,
+    slug: FromPath[str],
+    plugin: FromPath[str],
+    panel: FromPath[str],
+    screen: FromPath[str],
 ) -> Response[Any]:
     """Take the file and show how it was understood."""
     at = await opened(request, slug, plugin, panel)
@@ -449,7 +493,12 @@ async def import_file(
 
 @post(PANEL + "/{screen:str}/{batch:str}")
 async def import_apply(
-    request: Asking, slug: str, plugin: str, panel: str, screen: str, batch: str
+    request: Asking,
+    slug: FromPath[str],
+    plugin: FromPath[str],
+    panel: FromPath[str],
+    screen: FromPath[str],
+    batch: FromPath[str],
 ) -> Response[Any]:
     """Run the import with the mapping that was checked, or take it back."""
     at = await opened(request, slug, plugin, panel)
@@ -469,7 +518,12 @@ async def import_apply(
 
 @get(PANEL + "/{screen:str}/{batch:str}")
 async def import_progress(
-    request: Asking, slug: str, plugin: str, panel: str, screen: str, batch: str
+    request: Asking,
+    slug: FromPath[str],
+    plugin: FromPath[str],
+    panel: FromPath[str],
+    screen: FromPath[str],
+    batch: FromPath[str],
 ) -> Response[Any]:
     """How far the import is, or what came of it."""
     at = await opened(request, slug, plugin, panel)

@@ -183,7 +183,7 @@ class Visit:
             raise
         finally:
             entry = self.caller.entry
-            if entry is not None:
+            if entry is not None and self.caller.has(bound.plugin_id):
                 self.kernel.meter.record(
                     entry.record.id,
                     entry.record.cluster,

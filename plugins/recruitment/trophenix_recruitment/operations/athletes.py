@@ -169,6 +169,16 @@ async def read_athlete(ctx: Context, given: OneAthlete) -> Athlete:
 )
 async def create_athlete(ctx: Context, fields: profiles.Fields) -> Athlete:
     """The new athlete; those who may be the same person are proposed for a decision."""
+    return await create(ctx, fields)
+
+
+async def create(ctx: Context, fields: profiles.Fields) -> Athlete:
+    """The athlete is stored, announced, and compared with the others.
+
+    Raises:
+        Invalid: with every fault.
+        Conflict: ``external_id_taken``, another athlete has one of the identifiers.
+    """
     draft = profiles.new_draft(fields, today(ctx.clock, ctx.tenant.time_zone))
     athlete_id = new_id()
     await _refuse_taken(athletes.insert(ctx.db, athlete_id, draft, ctx.now))
@@ -192,6 +202,18 @@ async def create_athlete(ctx: Context, fields: profiles.Fields) -> Athlete:
 )
 async def update_athlete(ctx: Context, change: AthleteChange) -> Athlete:
     """The athlete with the given fields changed and all others as they were; nothing happens when all are so already."""
+    return await update(ctx, change)
+
+
+async def update(ctx: Context, change: AthleteChange) -> Athlete:
+    """The athlete is changed and announced, unless nothing would change.
+
+    Raises:
+        NotFound: the tenant has no such athlete.
+        PreconditionFailed: it has another version than the change was decided on.
+        Invalid: with every fault.
+        Conflict: ``external_id_taken``, another athlete has one of the identifiers.
+    """
     known = await athletes.lock(ctx.db, change.id)
     _refuse_other_version(ctx, known.version, change.version)
     before = known.draft()

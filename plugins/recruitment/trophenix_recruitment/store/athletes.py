@@ -115,7 +115,7 @@ COLUMNS: Final = (
     "a.id, "
     + ", ".join(f"a.{name}" for name in _SHOWN.split(", "))
     + ", a.version, a.created_at, a.updated_at,"
-    " coalesce((select jsonb_agg(jsonb_build_object('scheme', e.scheme, 'value', e.value) order by e.scheme, e.value)"
+    " coalesce((select jsonb_agg(jsonb_build_object('scheme', e.scheme, 'value', e.value))"
     f" from {SCHEMA}.external_id e where e.athlete_id = a.id), '[]'::jsonb)"
 )
 """What `StoredAthlete` is made of, from the table under the name ``a``."""
@@ -157,6 +157,12 @@ _ADD_NEW_IDS: Final = Query(
     " select i.scheme, i.value, :id from unnest(cast(:schemes as text[]), cast(:values as text[])) as i(scheme, value)"
     f" where not exists (select from {SCHEMA}.external_id e"
     " where e.athlete_id = :id and e.scheme = i.scheme and e.value = i.value)"
+)
+_SCHEMES: Final = Query(f"select distinct scheme from {SCHEMA}.external_id order by 1 limit 50", str)
+_ATTRIBUTES: Final = Query(
+    f"select k.name from {SCHEMA}.athlete a cross join lateral jsonb_object_keys(a.attributes) as k(name)"
+    " group by k.name order by count(*) desc, k.name limit :limit",
+    str,
 )
 _FORGET: Final = Query(
     f"update {SCHEMA}.import_row set raw = null, problems = null, before = null"
@@ -249,6 +255,11 @@ async def delete(db: Database, athlete_id: UUID, version: int | None) -> bool:
         return False
     await db.execute(_FORGET, id=athlete_id)
     return True
+
+
+async def export_columns(db: Database, limit: int) -> tuple[list[str], list[str]]:
+    """The schemes of identifiers, and the *limit* attributes that most athletes have."""
+    return await db.all(_SCHEMES), await db.all(_ATTRIBUTES, limit=limit)
 
 
 async def version_of(db: Database, athlete_id: UUID) -> int:

@@ -67,19 +67,19 @@ _INSERT: Final = Query(
     " as l(id, left_id, right_id, kind, score, reasons, conflicts)"
     " on conflict (tenant_id, left_id, right_id) do nothing"
 )
-_PAGE: Final = Query(
-    f"select {_LINK} from {SCHEMA}.duplicate_link d"
-    " where (cast(:after as uuid) is null or d.id < :after)"
-    " and (cast(:kind as text) is null or d.kind = :kind)"
+_ASKED: Final = (
+    "(cast(:kind as text) is null or d.kind = :kind)"
     " and (cast(:athlete as uuid) is null or d.left_id = :athlete or d.right_id = :athlete)"
     " and (cast(:batch as uuid) is null or d.batch_id = :batch)"
-    " and case :decision when 'open' then d.decision is null when 'any' then true else d.decision = :decision end"
+    " and case cast(:decision as text) when 'open' then d.decision is null when 'any' then true else d.decision = :decision end"
+)
+_PAGE: Final = Query(
+    f"select {_LINK} from {SCHEMA}.duplicate_link d where (cast(:after as uuid) is null or d.id < :after) and {_ASKED}"
     " order by d.id desc limit :limit",
     Link,
 )
-_COUNT: Final = Query(
-    f"select count(*) from {SCHEMA}.duplicate_link d where d.decision is null", int
-)
+_COUNT: Final = Query(f"select count(*) from {SCHEMA}.duplicate_link d where {_ASKED}", int)
+_ONE: Final = Query(f"select {_LINK} from {SCHEMA}.duplicate_link d where d.id = :id", Link)
 _LOCKED: Final = Query(
     f"select {_LINK} from {SCHEMA}.duplicate_link d where d.id = :id for update of d", Link
 )
@@ -134,9 +134,18 @@ async def page(db: Database, limit: int, after: UUID | None, **asked: Any) -> li
     return await db.all(_PAGE, limit=limit, after=after, **asked)
 
 
-async def count_open(db: Database) -> int:
-    """How many pairs wait for a decision."""
-    return await db.one(_COUNT)
+async def count(db: Database, **asked: Any) -> int:
+    """How many pairs there are of those asked for."""
+    return await db.one(_COUNT, **asked)
+
+
+async def read(db: Database, link_id: UUID) -> Link:
+    """The pair.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    return await db.one(_ONE, id=link_id)
 
 
 async def lock(db: Database, link_id: UUID) -> Link:

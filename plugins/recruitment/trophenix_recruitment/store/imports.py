@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 
-from trophenix_recruitment.keys import plain_ids
+from trophenix_recruitment.keys import Id, SearchKeys, plain_ids
+from trophenix_recruitment.matching import Known
 from trophenix_recruitment.model import AthleteDraft
 from trophenix_recruitment.store.athletes import SCHEMA, VALUES, values_of
 from trophenix_sdk.context import Database
 from trophenix_sdk.database import Query
 
 CHUNK_BYTES: Final = 1 << 20
+
+
+BatchStatus = Literal[
+    "queued", "previewed", "applied", "applied_with_errors", "reverting", "reverted", "failed"
+]
+RowStatus = Literal["imported", "updated", "unchanged", "repeated", "rejected", "reverted", "kept"]
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -28,7 +35,7 @@ class Batch(msgspec.Struct, frozen=True):
     mapping: dict[str, Any] | None
     format: str
     batch_size: int
-    status: str
+    status: BatchStatus
     job_id: UUID | None
     total: int
     imported: int
@@ -62,17 +69,50 @@ class Tally(msgspec.Struct):
     duplicates_proposed: int = 0
 
 
-class Line(NamedTuple):
-    """What became of one row; the last three are JSON, encoded."""
+class Lines:
+    """What became of many rows, by column, as the database takes them; problems, raw and before are JSON, encoded."""
+
+    __slots__ = ("athletes", "befores", "lines", "problems", "raws", "seqs", "statuses", "versions")
+
+    def __init__(self) -> None:
+        self.seqs: list[int] = []
+        self.lines: list[int] = []
+        self.statuses: list[RowStatus] = []
+        self.athletes: list[UUID | None] = []
+        self.versions: list[int | None] = []
+        self.problems: list[bytes | None] = []
+        self.raws: list[bytes | None] = []
+        self.befores: list[bytes | None] = []
+
+    def add(
+        self,
+        seq: int,
+        line: int,
+        status: RowStatus,
+        athlete_id: UUID | None,
+        version: int | None,
+        problems: bytes | None,
+        raw: bytes | None,
+        before: bytes | None,
+    ) -> None:
+        """One row more."""
+        self.seqs.append(seq)
+        self.lines.append(line)
+        self.statuses.append(status)
+        self.athletes.append(athlete_id)
+        self.versions.append(version)
+        self.problems.append(problems)
+        self.raws.append(raw)
+        self.befores.append(before)
+
+
+class Restorable(msgspec.Struct, frozen=True):
+    """An athlete that an import changed and nobody since, with what it was before."""
 
     seq: int
-    line: int
-    status: str
-    athlete_id: UUID | None
-    version: int | None
-    problems: bytes | None = None
-    raw: bytes | None = None
-    before: bytes | None = None
+    athlete_id: UUID
+    version: int
+    before: AthleteDraft
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -81,13 +121,14 @@ class Finding(msgspec.Struct, frozen=True):
     seq: int
     number: int
     line: int
-    status: str
+    status: RowStatus
     athlete_id: UUID | None
     column: str | None
     code: str | None
     message: str | None
     value: str | None
     severity: str | None
+    raw: dict[str, Any] | None
 
 
 _COUNTERS: Final = (
@@ -129,6 +170,10 @@ _QUEUE: Final = Query(
     f"update {SCHEMA}.import_batch set status = :status, job_id = :job_id, asked = coalesce(:asked, asked),"
     " mapping = coalesce(:mapping, mapping) where id = :id"
 )
+_PREVIEW: Final = Query(
+    f"update {SCHEMA}.import_batch set status = 'previewed', job_id = null, mapping = :mapping, format = :format, total = :total"
+    " where id = :id"
+)
 _FINISH: Final = Query(
     f"update {SCHEMA}.import_batch set status = :status, mapping = :mapping, format = :format, duration_ms = :duration_ms,"
     f" finished_at = :now, {', '.join(f'{name} = :{name}' for name in _COUNTERS)} where id = :id returning id",
@@ -148,12 +193,9 @@ _ROWS: Final = Query(
     " as r(seq, line, status, athlete_id, version, problems, raw, before)"
 )
 _DROP_ROWS: Final = Query(f"delete from {SCHEMA}.import_row where batch_id = :batch")
-_DROP_LINKS: Final = Query(
-    f"delete from {SCHEMA}.duplicate_link where batch_id = :batch and decision is null"
-)
 _FINDINGS: Final = Query(
     "select r.seq, cast(coalesce(p.number, 0) as integer), r.line, r.status, r.athlete_id, p.problem ->> 'column', p.problem ->> 'code',"
-    " p.problem ->> 'message', p.problem ->> 'value', p.problem ->> 'severity'"
+    " p.problem ->> 'message', p.problem ->> 'value', p.problem ->> 'severity', r.raw"
     f" from {SCHEMA}.import_row r"
     " left join lateral jsonb_array_elements(r.problems) with ordinality as p(problem, number) on true"
     " where r.batch_id = :batch and (cast(:status as text) is null or r.status = :status)"
@@ -174,39 +216,43 @@ _CHANGE_STAGED: Final = Query(
 )
 _ADD_IDS: Final = Query(
     f"insert into {SCHEMA}.external_id (scheme, value, athlete_id) select i.scheme, i.value, i.athlete_id"
-    " from unnest(cast(:schemes as text[]), cast(:values as text[]), cast(:athletes as uuid[])) as i(scheme, value, athlete_id)"
+    " from unnest(cast(:schemes as text[]), cast(:values as text[]), cast(:owners as uuid[])) as i(scheme, value, athlete_id)"
     " order by i.scheme, i.value"
 )
 _DROP_STAGED: Final = {
     name: Query(f"drop table pg_temp.{name}") for name in ("staged_athletes", "staged_changes")
 }
-_CREATED: Final = Query(
-    f"select r.athlete_id, r.version from {SCHEMA}.import_row r where r.batch_id = :batch and r.status = :status", tuple
-)
 _REMOVE: Final = Query(
-    f"with gone as (delete from {SCHEMA}.athlete a using {SCHEMA}.import_row r"
-    " where r.batch_id = :batch and r.status = 'imported' and a.id = r.athlete_id and a.version = r.version returning a.id)"
-    f" update {SCHEMA}.import_row r set status = 'reverted', raw = null from gone where r.batch_id = :batch and r.athlete_id = gone.id"
-    " and r.status = 'imported'"
+    f"delete from {SCHEMA}.athlete a using {SCHEMA}.import_row r"
+    " where r.batch_id = :batch and r.status = 'imported' and a.id = r.athlete_id and a.version = r.version returning r.seq",
+    int,
 )
 _RESTORABLE: Final = Query(
     f"select r.seq, r.athlete_id, r.version, r.before from {SCHEMA}.import_row r"
     f" join {SCHEMA}.athlete a on a.id = r.athlete_id and a.version = r.version"
     " where r.batch_id = :batch and r.status = 'updated' and r.seq > :seq order by r.seq limit :limit for update of a",
-    tuple,
+    Restorable,
 )
-_RESTORED: Final = Query(
-    f"update {SCHEMA}.import_row set status = 'reverted', before = null"
-    " where batch_id = :batch and seq = any (cast(:seqs as integer[]))"
+_DROP_ADDED_IDS: Final = Query(
+    f"delete from {SCHEMA}.external_id e where e.athlete_id = any (cast(:athletes as uuid[])) and not exists (select from"
+    " unnest(cast(:owners as uuid[]), cast(:schemes as text[]), cast(:values as text[])) as k(athlete_id, scheme, value)"
+    " where k.athlete_id = e.athlete_id and k.scheme = e.scheme and k.value = e.value)"
+)
+_TAKEN_BACK: Final = Query(
+    f"update {SCHEMA}.import_row set status = 'reverted' where batch_id = :batch and seq = any (cast(:seqs as integer[]))"
 )
 _KEEP_REST: Final = Query(
-    f"update {SCHEMA}.import_row set status = 'kept', problems = coalesce(problems, '[]') || cast(:problem as jsonb)"
+    f"update {SCHEMA}.import_row set status = 'kept', problems = coalesce(problems, '[]') || cast(:problems as jsonb)"
     " where batch_id = :batch and status in ('imported', 'updated') and exists"
     f" (select from {SCHEMA}.athlete a where a.id = import_row.athlete_id)"
 )
 _FORGET_REST: Final = Query(
     f"update {SCHEMA}.import_row set status = 'reverted' where batch_id = :batch and status in ('imported', 'updated')"
 )
+_DROP_EVIDENCE: Final = Query(
+    f"update {SCHEMA}.import_row set raw = null, before = null where batch_id = :batch and (raw is not null or before is not null)"
+)
+_DROP_FILE: Final = Query(f"delete from {SCHEMA}.import_file where batch_id = :batch")
 _REVERTED: Final = Query(
     f"update {SCHEMA}.import_batch set status = 'reverted', kept = :kept, reverted_at = :now, reverted_by_name = :name where id = :id"
 )
@@ -256,6 +302,13 @@ async def queue(
     await db.execute(_QUEUE, id=batch_id, status=status, job_id=job_id, asked=asked, mapping=mapping)
 
 
+async def preview(
+    db: Database, batch_id: UUID, *, mapping: Any, format: str, total: int  # noqa: A002
+) -> None:
+    """The batch waits for somebody to confirm how it was understood."""
+    await db.execute(_PREVIEW, id=batch_id, mapping=mapping, format=format, total=total)
+
+
 async def finish(db: Database, batch_id: UUID, tally: Tally, **values: Any) -> None:
     """The batch has its outcome; *values* are status, mapping, format, duration_ms and now."""
     await db.one(_FINISH, id=batch_id, **msgspec.structs.asdict(tally), **values)
@@ -271,19 +324,17 @@ async def chunk(db: Database, batch_id: UUID, seq: int) -> bytes | None:
     return await db.first(_CHUNK, batch=batch_id, seq=seq)
 
 
-async def add_lines(db: Database, batch_id: UUID, lines: Sequence[Line]) -> None:
+async def add_lines(db: Database, batch_id: UUID, lines: Lines) -> None:
     """What became of the rows is kept."""
-    if not lines:
-        return
-    columns = list(zip(*lines, strict=True))
-    names = ("seqs", "lines", "statuses", "athletes", "versions", "problems", "raws", "befores")
-    await db.execute(_ROWS, batch=batch_id, **dict(zip(names, columns, strict=True)))
+    if lines.seqs:
+        await db.execute(
+            _ROWS, batch=batch_id, **{name: getattr(lines, name) for name in Lines.__slots__}
+        )
 
 
 async def clear(db: Database, batch_id: UUID) -> None:
     """Nothing is kept of an earlier look at the batch."""
     await db.execute(_DROP_ROWS, batch=batch_id)
-    await db.execute(_DROP_LINKS, batch=batch_id)
 
 
 async def findings(
@@ -308,9 +359,9 @@ async def findings(
 
 
 async def add_athletes(
-    db: Database, added: Sequence[tuple[UUID, AthleteDraft, tuple[Any, ...]]], now: datetime
+    db: Database, added: Sequence[tuple[Known, SearchKeys]], now: datetime
 ) -> None:
-    """All athletes of *added* (id, draft, its values) are stored.
+    """All athletes of *added* are stored.
 
     Raises:
         Conflict: ``external_id_taken``, an identifier belongs to another athlete.
@@ -320,18 +371,16 @@ async def add_athletes(
     await db.stage(
         "staged_athletes",
         {"id": "uuid", **VALUES},
-        [(athlete_id, *values) for athlete_id, _, values in added],
+        [(known.id, *values_of(known.draft, keys)) for known, keys in added],
     )
     await db.execute(_ADD_STAGED, now=now)
     await db.execute(_DROP_STAGED["staged_athletes"])
-    await _add_ids(
-        db, [(one, athlete_id) for athlete_id, draft, _ in added for one in plain_ids(draft)]
-    )
+    await _add_ids(db, [(one, known.id) for known, _keys in added for one in known.ids])
 
 
 async def change_athletes(
     db: Database,
-    changed: Sequence[tuple[UUID, int, AthleteDraft, Iterable[tuple[str, str]]]],
+    changed: Sequence[tuple[UUID, int, AthleteDraft, Iterable[Id]]],
     now: datetime,
 ) -> int:
     """How many athletes of *changed* (id, version found, new values, new identifiers) were still at their version, and have changed."""
@@ -348,11 +397,59 @@ async def change_athletes(
     return count
 
 
-async def _add_ids(db: Database, ids: Sequence[tuple[tuple[str, str], UUID]]) -> None:
+async def _add_ids(db: Database, ids: Sequence[tuple[Id, UUID]]) -> None:
     if ids:
         await db.execute(
             _ADD_IDS,
             schemes=[one[0] for one, _ in ids],
             values=[one[1] for one, _ in ids],
-            athletes=[athlete_id for _, athlete_id in ids],
+            owners=[athlete_id for _, athlete_id in ids],
         )
+
+
+async def remove_added(db: Database, batch_id: UUID) -> int:
+    """How many athletes that the batch added, and nobody changed since, are gone now."""
+    # Two statements: joined in one, a planner without statistics compares every row with every other.
+    seqs = await db.all(_REMOVE, batch=batch_id)
+    if seqs:
+        await db.execute(_TAKEN_BACK, batch=batch_id, seqs=seqs)
+    return len(seqs)
+
+
+async def restorable(db: Database, batch_id: UUID, seq: int, limit: int) -> list[Restorable]:
+    """At most *limit* athletes that the batch changed and nobody since, behind the row *seq*; locked."""
+    return await db.all(_RESTORABLE, batch=batch_id, seq=seq, limit=limit)
+
+
+async def restore(
+    db: Database, batch_id: UUID, rows: Sequence[Restorable], now: datetime
+) -> None:
+    """The athletes are what they were before the batch, one version later."""
+    await change_athletes(
+        db, [(row.athlete_id, row.version, row.before, ()) for row in rows], now
+    )
+    kept = [(row.athlete_id, one) for row in rows for one in plain_ids(row.before)]
+    await db.execute(
+        _DROP_ADDED_IDS,
+        athletes=[row.athlete_id for row in rows],
+        owners=[athlete_id for athlete_id, _ in kept],
+        schemes=[one[0] for _, one in kept],
+        values=[one[1] for _, one in kept],
+    )
+    await db.execute(_TAKEN_BACK, batch=batch_id, seqs=[row.seq for row in rows])
+
+
+async def keep_rest(db: Database, batch_id: UUID, problems: Any) -> int:
+    """How many athletes are left alone, because they were changed since; their rows say so in *problems*."""
+    kept = await db.execute(_KEEP_REST, batch=batch_id, problems=problems)
+    await db.execute(_FORGET_REST, batch=batch_id)
+    return kept
+
+
+async def mark_reverted(
+    db: Database, batch_id: UUID, kept: int, name: str, now: datetime
+) -> None:
+    """The batch is taken back, and neither its file nor the text of its lines is kept."""
+    await db.execute(_DROP_EVIDENCE, batch=batch_id)
+    await db.execute(_DROP_FILE, batch=batch_id)
+    await db.execute(_REVERTED, id=batch_id, kept=kept, name=name, now=now)

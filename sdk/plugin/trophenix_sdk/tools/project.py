@@ -89,10 +89,13 @@ class Project:
             document = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise NotAPluginProject(
-                f"{file} cannot be read: {error}", next_step="Run it in a plugin's folder, or name one."
+                f"{file} cannot be read: {error}",
+                next_step="Run it in a plugin's folder, or name one.",
             ) from error
         self.metadata: Mapping[str, Any] = document.get("project", _NO_PARTS)
-        points: Mapping[str, str] = self.metadata.get("entry-points", _NO_PARTS).get(ENTRY_POINT_GROUP, _NO_PARTS)
+        points: Mapping[str, str] = self.metadata.get("entry-points", _NO_PARTS).get(
+            ENTRY_POINT_GROUP, _NO_PARTS
+        )
         if len(points) != 1:
             raise NotAPluginProject(
                 f'{file} offers {len(points)} plugins; expected exactly one in [project.entry-points."{ENTRY_POINT_GROUP}"]',
@@ -100,7 +103,14 @@ class Project:
             )
         self.module = next(iter(points.values())).partition(":")[0].strip()
         self.package = self.module.partition(".")[0]
-        self.source = next((place for place in (root, root / "src") if (place / self.package / "__init__.py").is_file()), root)
+        self.source = next(
+            (
+                place
+                for place in (root, root / "src")
+                if (place / self.package / "__init__.py").is_file()
+            ),
+            root,
+        )
         self.folder = self.source / self.package
         if not (self.folder / "__init__.py").is_file():
             raise NotAPluginProject(
@@ -122,7 +132,9 @@ class Project:
     @cached_property
     def inspected(self) -> tuple[Manifest | None, tuple[ManifestProblem, ...]]:
         """The manifest, and what is wrong with it."""
-        return inspect_manifest(self.manifest_text) if self.manifest_text is not None else (None, ())
+        return (
+            inspect_manifest(self.manifest_text) if self.manifest_text is not None else (None, ())
+        )
 
     @property
     def manifest(self) -> Manifest | None:
@@ -174,4 +186,8 @@ class Project:
 
     def _is_revision(self, module: Module) -> bool:
         folder = self.migrations_folder
-        return folder is not None and (self.root / module.place).is_relative_to(folder) and not module.place.endswith("__init__.py")
+        return (
+            folder is not None
+            and (self.root / module.place).is_relative_to(folder)
+            and not module.place.endswith("__init__.py")
+        )

@@ -97,7 +97,9 @@ def _files(names: Names) -> list[tuple[Path, str]]:
         "__TITLE__": names.title,
     }
     found: list[tuple[Path, str]] = []
-    for place, template in _templates(resources.files(__package__) / "project_files", Path()):
+    for place, template in _templates(
+        resources.files("trophenix_sdk.tools") / "project_files", Path()
+    ):
         text = template.read_text(encoding="utf-8")
         for word, value in values.items():
             text = text.replace(word, value)

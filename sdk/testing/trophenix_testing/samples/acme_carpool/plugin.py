@@ -13,7 +13,7 @@ from trophenix_sdk.paging import Page, decode_cursor, encode_cursor
 from trophenix_sdk.permissions import Permission
 from trophenix_sdk.settings import SettingsType
 
-from . import store
+from . import more, store
 from .model import (
     CarpoolSettings,
     Imported,
@@ -185,6 +185,7 @@ def operations() -> list[Operation]:
         tidy_rides,
         add_passenger,
         list_passengers,
+        *more.OPERATIONS,
     ]
 
 

@@ -1,1 +1,0 @@
-"""A guest book for each tenant."""
