@@ -76,7 +76,7 @@ def works_alone(folder: Path) -> bool:
             "-n",
             "2",
             "-m",
-            "not bench",
+            "not bench and not slow",
             *map(str, tests),
         ]
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
@@ -95,7 +95,7 @@ def tests_that_need_no_platform(folder: Path, package: str) -> list[Path]:
     if package in {KIT, "trophenix_kernel"}:
         # The kit is a running platform, and most of the kernel's tests start real servers: both run in `make test`.
         return []
-    fixtures = fixture_names(ROOT / "sdk" / "testing" / KIT)
+    kit = fixture_names(sorted((ROOT / "sdk" / "testing" / KIT).rglob("*.py")))
     chosen: list[Path] = []
     for file in sorted((folder / "tests").rglob("test_*.py")):
         around = [
@@ -103,16 +103,18 @@ def tests_that_need_no_platform(folder: Path, package: str) -> list[Path]:
             for parent in file.parents
             if (conftest := parent / "conftest.py").is_file() and folder in conftest.parents
         ]
-        if not any(needs(one, fixtures) for one in (file, *around)):
+        # A fixture of the same name nearby is the one that is meant.
+        foreign = kit - fixture_names([file, *around])
+        if not any(needs(one, foreign) for one in (file, *around)):
             chosen.append(file)
     return chosen
 
 
-def fixture_names(folder: Path) -> frozenset[str]:
-    """The fixtures that the modules in *folder* define."""
+def fixture_names(files: list[Path]) -> frozenset[str]:
+    """The fixtures that the *files* define."""
     return frozenset(
         function.name
-        for file in folder.rglob("*.py")
+        for file in files
         for function in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         and any("fixture" in ast.unparse(decorator) for decorator in function.decorator_list)

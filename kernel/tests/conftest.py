@@ -18,13 +18,20 @@ _SOURCE: Final = Path(__file__).parent / "workshop"
 
 def write_workshop(root: Path) -> WrittenPlugin:
     """``acme.workshop`` is installed below *root*."""
-    files = {str(file.relative_to(_SOURCE)): file.read_text(encoding="utf-8") for file in _SOURCE.rglob("*.py")}
+    files = {
+        str(file.relative_to(_SOURCE)): file.read_text(encoding="utf-8")
+        for file in _SOURCE.rglob("*.py")
+    }
     manifest = (_SOURCE / "trophenix.toml").read_text(encoding="utf-8")
-    return write_plugin(root, id=WORKSHOP, files={"migrations/__init__.py": "", **files}, manifest=manifest)
+    return write_plugin(
+        root, id=WORKSHOP, files={"migrations/__init__.py": "", **files}, manifest=manifest
+    )
 
 
 @pytest.fixture
-def open_workshop(platform_factory: PlatformFactory, tmp_path: Path) -> Callable[..., Awaitable[Platform]]:
+def open_workshop(
+    platform_factory: PlatformFactory, tmp_path: Path
+) -> Callable[..., Awaitable[Platform]]:
     """Makes a platform with the workshop and the plugins beside it; takes what `PlatformFactory` takes."""
 
     async def make(*beside: WrittenPlugin, **options: Any) -> Platform:
@@ -42,4 +49,9 @@ async def workshop(open_workshop: Callable[..., Awaitable[Platform]]) -> Platfor
 @pytest.fixture
 def gate() -> Callable[[str], Any]:
     """The workshop's gate of a name: `entered` and `open` are events."""
-    return lambda name: sys.modules["acme_workshop.plugin"].gate(name)
+
+    def named(name: str) -> Any:
+        # Looked up late: the plugin is imported when the platform is made.
+        return sys.modules["acme_workshop.plugin"].gate(name)
+
+    return named

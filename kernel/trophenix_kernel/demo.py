@@ -15,6 +15,7 @@ from trophenix_kernel.administration.tenants import NewTenant, make_tenant
 from trophenix_kernel.composition import Kernel
 from trophenix_kernel.identity import api_keys
 from trophenix_kernel.identity.model import Identity, User
+from trophenix_kernel.operations.binding import from_document
 from trophenix_kernel.operations.call import Call, Caller
 from trophenix_kernel.operations.pipeline import Request
 from trophenix_kernel.storage.session import APP_ROLE, Transaction
@@ -248,6 +249,6 @@ async def run_as(
     bound = kernel.registry.named(operation)
     kind = bound.operation.input_type
     answer = await kernel.pipeline.run(
-        bound, caller, Request(read_input=lambda: msgspec.convert(given, kind, strict=False))
+        bound, caller, Request(read_input=lambda: from_document(kind, given, strict=False))
     )
     return answer.value

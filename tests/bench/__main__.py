@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Final
 
-from bulk import bulk
+from bulk import bulk, file_import
 from comparison import sender
 from figures import Figure, table
 from ground import RECRUITMENT, ROSTER, SECRET, Ground, populated, template, write_plugins
@@ -25,11 +25,12 @@ from in_process import decision, hook_call
 from machine import OTHERS, pin, resident_mebibytes
 from requests_compared import against_itself, against_others
 from round_trips import round_trips
-from servers import Server, serving
+from servers import Server, serving, working
 from start import boots
 
 from trophenix_kernel.composition import load
 from trophenix_kernel.plugins.schema import histories
+from trophenix_kernel.runtime.nats import EmbeddedNats
 from trophenix_kernel.runtime.postgres import EmbeddedPostgres
 from trophenix_kernel.runtime.throwaway import throwaway_directory
 from trophenix_kernel.settings import Settings
@@ -37,7 +38,7 @@ from trophenix_kernel.settings import Settings
 FEW: Final = 6
 MANY: Final = 200
 SWITCHED_ON: Final = 25
-PARTS: Final = ("calls", "requests", "bulk", "growth")
+PARTS: Final = ("calls", "requests", "growth", "bulk")
 
 
 class Bench:
@@ -53,7 +54,8 @@ class Bench:
         # One of the few is the recruitment module, which is installed already.
         self._sites = {FEW: folder / "few", MANY: folder / "many"}
         self._idle = {
-            count: [one.id for one in write_plugins(site, count - 1)] for count, site in self._sites.items()
+            count: [one.id for one in write_plugins(site, count - 1)]
+            for count, site in self._sites.items()
         }
         sys.path.insert(0, str(self._sites[FEW]))
         asyncio.run(template(self._postgres, histories(load(Settings(database_url="")).catalogue)))
@@ -64,13 +66,28 @@ class Bench:
         """Against others."""
         with self._bare() as bare, self._bare("orm_app") as orm:
             self.figures += against_others(
-                self._load, self._folder, self._ground, self._platform, bare, orm, rounds=self._rounds
+                self._load,
+                self._folder,
+                self._ground,
+                self._platform,
+                bare,
+                orm,
+                rounds=self._rounds,
             )
 
     def bulk(self) -> None:
         """Athletes by the thousand."""
         with self._bare() as bare:
-            self.figures += bulk(self._ground, self._platform, bare)
+            self.figures += bulk(self._ground, self._postgres.pid or 0, self._platform, bare)
+        with (
+            EmbeddedNats(self._folder / "nats") as nats,
+            working(
+                {**_environment(self._ground), "TROPHENIX_NATS_URL": nats.url},
+                log=self._folder / "worker.log",
+                paths=(str(self._sites[FEW]),),
+            ),
+        ):
+            self.figures += file_import(self._ground, self._platform)
 
     def growth(self) -> None:
         """Against itself with more of everything, and what more plugins cost in memory."""
@@ -90,7 +107,13 @@ class Bench:
         )
         few, many = (resident_mebibytes(one.worker) for one in (self._platform, laden))
         self.figures += [
-            Figure(f"memory of a web worker with {FEW} plugins", few, unit="MiB", digits=0, note="resident, after the load"),
+            Figure(
+                f"memory of a web worker with {FEW} plugins",
+                few,
+                unit="MiB",
+                digits=0,
+                note="resident, after the load",
+            ),
             Figure(
                 f"memory of a web worker with {MANY} plugins",
                 many,
@@ -112,28 +135,42 @@ class Bench:
         return serving(f"{module}:application", environment, log=self._folder / f"{module}.log")
 
     def _populated(self, name: str, *, tenants: int, rows: int, enabled: int) -> Ground:
-        plugins = [RECRUITMENT, ROSTER, *(one for one in self._idle[MANY] if one != ROSTER)][:enabled]
+        plugins = [RECRUITMENT, ROSTER, *(one for one in self._idle[MANY] if one != ROSTER)][
+            :enabled
+        ]
         return asyncio.run(
-            populated(self._postgres, self._folder, name, tenants=tenants, rows=rows, enabled=plugins)
+            populated(
+                self._postgres, self._folder, name, tenants=tenants, rows=rows, enabled=plugins
+            )
         )
 
     def _serving(self, name: str, ground: Ground, plugins: int) -> Server:
         return self._stack.enter_context(
             serving(
                 "platform_app:application",
-                {"TROPHENIX_DATABASE_URL": ground.application, "TROPHENIX_SECRET_KEY": SECRET.decode()},
+                _environment(ground),
                 log=self._folder / f"{name}.log",
                 paths=(str(self._sites[plugins]),),
             )
         )
 
 
+def _environment(ground: Ground) -> dict[str, str]:
+    return {
+        "TROPHENIX_DATABASE_URL": ground.application,
+        "TROPHENIX_SECRET_KEY": SECRET.decode(),
+    }
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=PARTS, help="which; all unless given")
+    parser.add_argument("parts", nargs="*", help=f"which of {', '.join(PARTS)}; all unless given")
     parser.add_argument("--rounds", type=int, default=11, help="turns of each variant under load")
     given = parser.parse_args()
+    unknown = set(given.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"found {', '.join(sorted(unknown))}; expected some of {', '.join(PARTS)}")
     began = time.monotonic()
     pin(OTHERS)
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -142,7 +179,11 @@ def main() -> None:
         for part in PARTS:
             if not given.parts or part in given.parts:
                 getattr(bench, part)()
-                print(f"{part}: done after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                print(
+                    f"{part}: done after {time.monotonic() - began:.0f} s",
+                    file=sys.stderr,
+                    flush=True,
+                )
     print(table(bench.figures))
     print(f"\n{time.monotonic() - began:.0f} s.")
 

@@ -21,9 +21,7 @@ from trophenix_sdk.ids import new_ids
 from trophenix_sdk.paging import Page, encode_cursor
 
 ONE: Final = f"select {COLUMNS} from plugin_bench_roster.players where tenant_id = $1 and id = $2"
-LIST: Final = (
-    f"select {COLUMNS} from plugin_bench_roster.players where tenant_id = $1 order by family_name, id limit 51"
-)
+LIST: Final = f"select {COLUMNS} from plugin_bench_roster.players where tenant_id = $1 order by family_name, id limit 51"
 PAGE_SIZE: Final = 50
 encode: Final = msgspec.json.Encoder().encode
 
@@ -131,7 +129,10 @@ class Bare:
             more = message["more_body"]
         given = decode_list(b"".join(parts)).athletes
         now = datetime.now(UTC)  # noqa: TID251 - a program that only copies
-        rows = [_row(tenant, athlete, one, now) for athlete, one in zip(new_ids(len(given)), given, strict=True)]
+        rows = [
+            _row(tenant, athlete, one, now)
+            for athlete, one in zip(new_ids(len(given)), given, strict=True)
+        ]
         async with self._pool.acquire() as connection:
             await connection.copy_records_to_table(BULK_TABLE, records=rows, columns=BULK_COLUMNS)
         return {"imported": len(rows)}
@@ -171,9 +172,17 @@ async def prepare(connection: Any) -> None:
         "jsonb",
         schema="pg_catalog",
         format="binary",
-        encoder=lambda value: b"\x01" + msgspec.json.encode(value),
-        decoder=lambda data: msgspec.Raw(data[1:]),
+        encoder=_document,
+        decoder=_raw,
     )
+
+
+def _document(value: Any) -> bytes:
+    return b"\x01" + msgspec.json.encode(value)
+
+
+def _raw(data: bytes) -> msgspec.Raw:
+    return msgspec.Raw(data[1:])
 
 
 async def _leave(_connection: Any) -> None:

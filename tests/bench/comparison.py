@@ -76,7 +76,9 @@ class Measured(msgspec.Struct, frozen=True):
 
     def slower_than(self, other: Self) -> float:
         """How many of the other's requests per second this one answers, turn against turn, the median."""
-        return statistics.median(mine / its for mine, its in zip(self.rate, other.rate, strict=True))
+        return statistics.median(
+            mine / its for mine, its in zip(self.rate, other.rate, strict=True)
+        )
 
 
 class Sender:
@@ -97,7 +99,9 @@ class Sender:
         _pipe(self._process.stdin).flush()
         outcome = msgspec.json.decode(_pipe(self._process.stdout).readline(), type=Outcome)
         if outcome.refused:
-            raise Refused(f"{outcome.refused} of {outcome.answered} requests were not answered with success")
+            raise Refused(
+                f"{outcome.refused} of {outcome.answered} requests were not answered with success"
+            )
         return outcome
 
 
@@ -115,9 +119,7 @@ def sender() -> Generator[Sender]:
         _pipe(process.stdout).close()
 
 
-def compare(
-    load: Sender, variants: Mapping[str, Variant], *, rounds: int
-) -> dict[str, Measured]:
+def compare(load: Sender, variants: Mapping[str, Variant], *, rounds: int) -> dict[str, Measured]:
     """What each variant costs, all of them taking turns *rounds* times.
 
     Raises:

@@ -54,10 +54,14 @@ def table(figures: Iterable[Figure]) -> str:
     verdicts = {True: "reached", False: "missed", None: ""}
     rows = [("figure", "aim", "measured", "verdict", "how")]
     rows.extend(
-        (one.name, one.aim_text, one.measured_text, verdicts[one.reached], one.note) for one in figures
+        (one.name, one.aim_text, one.measured_text, verdicts[one.reached], one.note)
+        for one in figures
     )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["| " + " | ".join(word.ljust(w) for word, w in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(word.ljust(w) for word, w in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
 

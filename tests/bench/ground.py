@@ -54,29 +54,42 @@ async def tenant_disabled(ctx, reason):
 """
 
 _POPULATE: Final = (
-    "insert into kernel.tenants (id, slug, name, plan)"
-    " select gen_random_uuid(), 't-' || n, 'Tenant ' || n, 'enterprise' from generate_series(1, $1::int) n",
-    "insert into kernel.users (id, email, name)"
-    " select gen_random_uuid(), 'owner@' || slug || '.test', 'Owner' from kernel.tenants",
-    "insert into kernel.memberships (tenant_id, id, user_id, role)"
-    " select t.id, gen_random_uuid(), u.id, 'owner'"
-    " from kernel.tenants t join kernel.users u on u.email = 'owner@' || t.slug || '.test'",
-    "insert into kernel.api_keys (tenant_id, id, user_id, name, environment, prefix, key_hash)"
-    " select tenant_id, gen_random_uuid(), user_id, 'key', 'live', 'troph_sk_live_', sha256(id::text::bytea)"
-    " from kernel.memberships",
-    "insert into kernel.activations (tenant_id, plugin_id, state, version)"
-    " select t.id, p, 'ENABLED', '1.0.0' from kernel.tenants t, unnest($1::text[]) p",
-    "insert into plugin_bench_roster.players"
-    " (tenant_id, id, family_name, given_name, sex, born_on, country, sport, club, ranking, height_cm, attributes, created_at)"
-    " select t.id, gen_random_uuid(), 'Family ' || md5(n::text), 'Given ' || n, 'F', date '1998-05-12' + n % 3000, 'FRA',"
-    " 'athletics', 'Club ' || n % 200, n % 900 + 1, 160 + n % 40,"
-    " jsonb_build_object('licence', 'L' || n, 'discipline', 'long jump', 'coach', 'Coach ' || n % 50),"
-    " timestamptz '2026-01-05 10:00:00.123456+00'"
-    " from kernel.tenants t, generate_series(1, $1::int) n",
+    (
+        "insert into kernel.tenants (id, slug, name, plan)"
+        " select gen_random_uuid(), 't-' || n, 'Tenant ' || n, 'enterprise' from generate_series(1, $1::int) n"
+    ),
+    (
+        "insert into kernel.users (id, email, name)"
+        " select gen_random_uuid(), 'owner@' || slug || '.test', 'Owner' from kernel.tenants"
+    ),
+    (
+        "insert into kernel.memberships (tenant_id, id, user_id, role)"
+        " select t.id, gen_random_uuid(), u.id, 'owner'"
+        " from kernel.tenants t join kernel.users u on u.email = 'owner@' || t.slug || '.test'"
+    ),
+    (
+        "insert into kernel.api_keys (tenant_id, id, user_id, name, environment, prefix, key_hash)"
+        " select tenant_id, gen_random_uuid(), user_id, 'key', 'live', 'troph_sk_live_', sha256(id::text::bytea)"
+        " from kernel.memberships"
+    ),
+    (
+        "insert into kernel.activations (tenant_id, plugin_id, state, version)"
+        " select t.id, p, 'ENABLED', '1.0.0' from kernel.tenants t, unnest($1::text[]) p"
+    ),
+    (
+        "insert into plugin_bench_roster.players"
+        " (tenant_id, id, family_name, given_name, sex, born_on, country, sport, club, ranking, height_cm, attributes, created_at)"
+        " select t.id, gen_random_uuid(), 'Family ' || md5(n::text), 'Given ' || n, 'F', date '1998-05-12' + n % 3000, 'FRA',"
+        " 'athletics', 'Club ' || n % 200, n % 900 + 1, 160 + n % 40,"
+        " jsonb_build_object('licence', 'L' || n, 'discipline', 'long jump', 'coach', 'Coach ' || n % 50),"
+        " timestamptz '2026-01-05 10:00:00.123456+00'"
+        " from kernel.tenants t, generate_series(1, $1::int) n"
+    ),
 )
 
 _SETTLE: Final = (
-    "analyze kernel.tenants, kernel.users, kernel.memberships, kernel.api_keys, kernel.activations, plugin_bench_roster.players"
+    "analyze kernel.tenants, kernel.users, kernel.memberships, kernel.api_keys, kernel.activations,"
+    " plugin_bench_roster.players"
 )
 
 
@@ -161,7 +174,9 @@ async def populated(
     connection = await connect(admin)
     try:
         # One row at a time announced to nobody: triggers stay off until everything is there.
-        await connection.execute("set session_replication_role = replica; set synchronous_commit = off")
+        await connection.execute(
+            "set session_replication_role = replica; set synchronous_commit = off"
+        )
         for statement, argument in zip(
             _POPULATE, (tenants, None, None, None, list(enabled), rows), strict=True
         ):

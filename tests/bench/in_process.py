@@ -26,13 +26,17 @@ ENABLED: Final = 25
 async def decision(ground: Ground) -> list[Figure]:
     """Processor time of one warm decision, alone and with the look-up of what the caller may do."""
     seat = ground.seats[0]
-    kernel = await Kernel.compose(Settings(database_url=ground.application, secret_key=SECRET.decode()))
+    kernel = await Kernel.compose(
+        Settings(database_url=ground.application, secret_key=SECRET.decode())
+    )
     await kernel.changes.start()
     try:
         identity = await kernel.credentials.of_key(seat.key)
         entry = await kernel.directory.by_id(seat.tenant)
         assert entry is not None
-        caller = await recognition_of(kernel).caller_in(identity, entry, door="http", request_id="bench")
+        caller = await recognition_of(kernel).caller_in(
+            identity, entry, door="http", request_id="bench"
+        )
         bound = kernel.registry.named(f"{ROSTER}:player.read")
         decide, rights = kernel.pipeline.decide, kernel.decisions.of
 
@@ -51,7 +55,13 @@ async def decision(ground: Ground) -> list[Figure]:
 
         names = len(kernel.authority.declared)
         return [
-            Figure("permission decision", await _microseconds(alone), 1, unit="µs", note="plugin enabled and permission held"),
+            Figure(
+                "permission decision",
+                await _microseconds(alone),
+                1,
+                unit="µs",
+                note="plugin enabled and permission held",
+            ),
             Figure(
                 "the same, rights looked up anew",
                 await _microseconds(with_rights),
@@ -67,7 +77,9 @@ async def hook_call() -> list[Figure]:
     """Processor time of one hook call of idle plugins."""
     plugins = [Implementation(f"idle.p{n:03}", _implementation(), 5.0) for n in range(INSTALLED)]
     failures: list[HookFailure] = []
-    dispatcher = Dispatcher(hooks_in(hookspecs), {"tenant_disabled": plugins}, report=failures.append)
+    dispatcher = Dispatcher(
+        hooks_in(hookspecs), {"tenant_disabled": plugins}, report=failures.append
+    )
     enabled = plugins[:: INSTALLED // ENABLED]
     audience = Audience.of("tenant", [one.plugin for one in enabled])
 

@@ -114,7 +114,7 @@ async def burst(task: Task, requests: list[bytes]) -> Outcome:
     began = time.perf_counter()
     for _ in range(task.connections):
         await loop.create_connection(lambda: Connection(one), "127.0.0.1", task.port)
-    loop.call_later(task.seconds, setattr, one, "over", True)  # noqa: FBT003 - the attribute's value
+    loop.call_later(task.seconds, setattr, one, "over", True)
     await one.ended
     seconds = time.perf_counter() - began
     took = sorted(one.took)
@@ -127,15 +127,18 @@ async def burst(task: Task, requests: list[bytes]) -> Outcome:
     )
 
 
+def requests_in(file: Path) -> list[bytes]:
+    """What is to be sent."""
+    return msgspec.json.decode(file.read_bytes(), type=list[bytes])
+
+
 async def work() -> None:
     """Every task that is told, until nobody is left to tell."""
     known: dict[str, list[bytes]] = {}
     for line in sys.stdin:
         task = msgspec.json.decode(line, type=Task)
         if task.requests not in known:
-            known[task.requests] = msgspec.json.decode(
-                Path(task.requests).read_bytes(), type=list[bytes]
-            )
+            known[task.requests] = requests_in(Path(task.requests))
         outcome = await burst(task, known[task.requests])
         sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
         sys.stdout.flush()

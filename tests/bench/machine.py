@@ -27,6 +27,11 @@ def processor_seconds(pid: int) -> float:
     return nanoseconds / 1e9
 
 
+def family_seconds(pid: int) -> float:
+    """The same for a process and those it has started that still run, such as PostgreSQL and its sessions."""
+    return processor_seconds(pid) + sum(processor_seconds(child) for child in children(pid))
+
+
 def resident_mebibytes(pid: int) -> float:
     """The memory a process holds."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():

@@ -20,7 +20,14 @@ class Unlike(RuntimeError):
 
 
 def against_others(
-    load: Sender, folder: Path, ground: Ground, platform: Server, bare: Server, orm: Server, *, rounds: int
+    load: Sender,
+    folder: Path,
+    ground: Ground,
+    platform: Server,
+    bare: Server,
+    orm: Server,
+    *,
+    rounds: int,
 ) -> list[Figure]:
     """One row and a list of 50: the platform, bare asyncpg and FastAPI with SQLAlchemy's ORM.
 
@@ -38,12 +45,18 @@ def against_others(
         variants[f"{word} orm"] = Variant(orm, plain, count)
     found = compare(load, variants, rounds=rounds)
     return [
-        *_compared("GET of one row", 0.5, found["one platform"], found["one bare"], found["one orm"]),
-        *_compared("list of 50", 0.6, found["list platform"], found["list bare"], found["list orm"]),
+        *_compared(
+            "GET of one row", 0.5, found["one platform"], found["one bare"], found["one orm"]
+        ),
+        *_compared(
+            "list of 50", 0.6, found["list platform"], found["list bare"], found["list orm"]
+        ),
     ]
 
 
-def against_itself(load: Sender, folder: Path, variants: dict[str, tuple[Server, Ground]], *, rounds: int) -> list[Figure]:
+def against_itself(
+    load: Sender, folder: Path, variants: dict[str, tuple[Server, Ground]], *, rounds: int
+) -> list[Figure]:
     """One row, under all *variants*; the first is what the others are held against."""
     growing: dict[str, Variant] = {}
     for number, (name, (server, ground)) in enumerate(variants.items()):
@@ -64,7 +77,9 @@ def against_itself(load: Sender, folder: Path, variants: dict[str, tuple[Server,
     ]
 
 
-def _compared(name: str, aim: float, platform: Measured, bare: Measured, orm: Measured) -> list[Figure]:
+def _compared(
+    name: str, aim: float, platform: Measured, bare: Measured, orm: Measured
+) -> list[Figure]:
     return [
         Figure(
             f"{name}: requests per second and core, against bare",
@@ -96,7 +111,9 @@ def _said(measured: Measured) -> str:
     return f"{measured.microseconds:.0f} µs"
 
 
-def _check_alike(requests: Callable[[Sequence[Seat], str], list[bytes]], seats: Sequence[Seat], *servers: Server) -> None:
+def _check_alike(
+    requests: Callable[[Sequence[Seat], str], list[bytes]], seats: Sequence[Seat], *servers: Server
+) -> None:
     bodies = [
         fetch(server.port, requests(seats[:1], "" if place else API)[0])[1]
         for place, server in enumerate(servers)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import statistics
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -15,8 +16,6 @@ from ground import SECRET, Ground, Seat
 
 from trophenix_kernel.composition import Kernel
 from trophenix_kernel.settings import Settings
-from trophenix_kernel.storage.placement import MAIN
-from trophenix_kernel.usage import quota
 from trophenix_kernel.web.application import build
 
 BASE_URL: Final = "http://bench.test"
@@ -81,7 +80,9 @@ async def round_trips(ground: Ground) -> list[Figure]:
     """The trips of a warm read, a simple write and a simple write with an idempotency key."""
     seat = ground.seats[0]
     async with _relayed(ground.application) as (dsn, relay):
-        kernel = await Kernel.compose(Settings(database_url=dsn, secret_key=SECRET.decode(), base_url=BASE_URL))
+        kernel = await Kernel.compose(
+            Settings(database_url=dsn, secret_key=SECRET.decode(), base_url=BASE_URL)
+        )
         await kernel.changes.start()
         try:
             transport = httpx.ASGITransport(build(kernel))  # pyright: ignore[reportArgumentType] - the same protocol in other words
@@ -105,7 +106,7 @@ async def _count(client: httpx.AsyncClient, relay: Relay, seat: Seat) -> list[Fi
         body = {"family_name": "Kiprop", "given_name": f"N{next(numbers)}"}
         return client.post("/players", json=body, headers=headers)
 
-    async def trips(ask: Callable[[], Awaitable[httpx.Response]]) -> float:
+    async def trips(ask: Callable[[], Awaitable[httpx.Response]]) -> list[int]:
         counted: list[int] = []
         # The first fill what is kept and prepare the statement.
         for _ in range(3 + REPETITIONS):
@@ -113,13 +114,24 @@ async def _count(client: httpx.AsyncClient, relay: Relay, seat: Seat) -> list[Fi
             response = await ask()
             assert response.is_success, response.text
             counted.append(relay.trips - before)
-        return float(sorted(counted[3:])[REPETITIONS // 2])
+        return counted[3:]
 
     def keyed() -> Awaitable[httpx.Response]:
         return write(**{"idempotency-key": f"bench-{next(numbers)}"})
 
     return [
-        Figure("SQL round trips: GET of one row", await trips(read), 1, digits=0, note="warm, on the wire"),
-        Figure("SQL round trips: simple write", await trips(write), 3, digits=0, note="event and audit entry included"),
-        Figure("SQL round trips: the same with an idempotency key", await trips(keyed), 3, digits=0),
+        _figure("GET of one row", 1, await trips(read)),
+        _figure("simple write", 3, await trips(write), "event and audit entry included; "),
+        _figure("the same with an idempotency key", 3, await trips(keyed)),
     ]
+
+
+def _figure(name: str, aim: int, counted: list[int], note: str = "") -> Figure:
+    # Every few calls one more takes the next lot of calls out of the caller's rate limit.
+    return Figure(
+        f"SQL round trips: {name}",
+        statistics.median(counted),
+        aim,
+        digits=0,
+        note=f"{note}{statistics.mean(counted):.1f} with the leases of the rate limit",
+    )

@@ -63,12 +63,25 @@ def serving(
             (worker,) = children(process.pid)
             yield Server(port, worker)
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end(process)
+
+
+@contextmanager
+def working(
+    environment: Mapping[str, str], *, log: Path, paths: tuple[str, ...]
+) -> Generator[None]:
+    """A worker of the platform runs jobs until the block ends."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "work.py")],
+            env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join((str(HERE), *paths))},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield
+        finally:
+            _end(process)
 
 
 def fetch(port: int, head: bytes) -> tuple[int, bytes]:
@@ -78,6 +91,15 @@ def fetch(port: int, head: bytes) -> tuple[int, bytes]:
         response = http.client.HTTPResponse(connection)
         response.begin()
         return response.status, response.read()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _free_port() -> int:

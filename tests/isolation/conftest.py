@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from trophenix_sdk.ids import new_id
 from trophenix_testing.platform import Platform, PlatformFactory
@@ -145,15 +143,15 @@ class Filled:
         values = ", ".join(f"cast('{value}' as {types[name]})" for name, value in row.items())
         return f"insert into {table.full} ({', '.join(row)}) values ({values})"
 
-    async def fill(self) -> None:
-        """Three rows per table and tenant, past every rule but the ones that isolate."""
+    async def fill(self, *tenants: str) -> None:
+        """Three rows per table for each of the tenants, past every rule but the ones that isolate."""
         async with self.platform.sql() as admin:
             for statement in await admin.fetch(_LOOSEN):
                 await admin.execute(statement[0])
             await admin.execute("set session_replication_role = replica")
             for table in self.tables:
                 made = self.rows[table.full] = {}
-                for tenant in MARK:
+                for tenant in tenants:
                     made[tenant] = [self.row(table, tenant) for _ in range(3)]
                     for row in made[tenant]:
                         await admin.execute(self.insert(table, row))
@@ -189,7 +187,7 @@ class Filled:
         return frozenset({"select", "insert", "update", "delete"}) if role == owner else frozenset()
 
 
-async def _filled(platform: Platform) -> Filled:
+async def _filled(platform: Platform, *tenants: str) -> Filled:
     async with platform.sql() as admin:
         tables = [
             Table(
@@ -203,14 +201,27 @@ async def _filled(platform: Platform) -> Filled:
         ]
     plugins = sorted({table.schema for table in tables if table.schema != "kernel"})
     filled = Filled(platform, tables, ["trophenix_app", *plugins])
-    await filled.fill()
+    await filled.fill(*tenants)
     return filled
 
 
-@pytest.fixture(params=["samples", "installed"])
-async def filled(
-    request: pytest.FixtureRequest, platform_factory: PlatformFactory, tmp_path: Path
-) -> AsyncIterator[Any]:
-    """Both tenants with rows in every table: of two sample plugins, and of whatever is installed here."""
-    plugins = [write_carpool(tmp_path), write_lunch(tmp_path)] if request.param == "samples" else None
-    yield await _filled(await platform_factory(plugins=plugins))
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["samples", "installed"])
+async def both(
+    request: pytest.FixtureRequest, module_platform_factory: PlatformFactory, tmp_path_factory: pytest.TempPathFactory
+) -> Platform:
+    """A platform with two sample plugins, and one with whatever is installed here."""
+    site = tmp_path_factory.mktemp("site")
+    plugins = [write_carpool(site), write_lunch(site)] if request.param == "samples" else None
+    return await module_platform_factory(plugins=plugins)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def filled(both: Platform) -> Filled:
+    """Both tenants with rows of any content in every table."""
+    return await _filled(both, "alpha", "beta")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def filled_beta(both: Platform) -> Filled:
+    """Beta with rows of any content in every table; alpha can be worked with."""
+    return await _filled(both, "beta")

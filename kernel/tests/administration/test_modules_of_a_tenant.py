@@ -17,7 +17,9 @@ THINGS: Final = "/api/v1/things"
 CONSENT: Final = ["notifications", "storage"]
 
 
-async def ask(platform: Platform, what: str, plugin: str = WORKSHOP, role: str = "admin", **given: Any) -> Any:
+async def ask(
+    platform: Platform, what: str, plugin: str = WORKSHOP, role: str = "admin", **given: Any
+) -> Any:
     """Ask as an administrator; what is remembered of the tenant is then loaded anew."""
     answer = await platform.http("alpha", role).post(f"{PLUGINS}/{plugin}/{what}", json=given)
     platform.kernel.changes.forget_all()
@@ -28,7 +30,9 @@ async def state(platform: Platform, plugin: str = WORKSHOP) -> str:
     return (await platform.http("alpha", "viewer").get(f"{PLUGINS}/{plugin}")).json()["state"]
 
 
-async def test_it_is_switched_on_only_with_consent_to_everything_it_asks(workshop: Platform) -> None:
+async def test_it_is_switched_on_only_with_consent_to_everything_it_asks(
+    workshop: Platform,
+) -> None:
     await ask(workshop, "disable")
 
     none = await ask(workshop, "enable")
@@ -42,16 +46,24 @@ async def test_it_is_switched_on_only_with_consent_to_everything_it_asks(worksho
         "storage: Keeps drawings.",
         "notifications: Tells people that a thing is ready.",
     ]
-    assert [fault["message"] for fault in part.json()["errors"]] == ["notifications: Tells people that a thing is ready."]
+    assert [fault["message"] for fault in part.json()["errors"]] == [
+        "notifications: Tells people that a thing is ready."
+    ]
     assert (more.status_code, more.json()["errors"][0]["code"]) == (422, "unknown_capability")
     assert refused_state == "DISABLED"
     assert (whole.status_code, whole.json()["state"]) == (200, "ENABLED")
     assert all(asked["consented"] for asked in whole.json()["capabilities"])
     audit = (await workshop.http("alpha", "owner").get("/api/v1/audit")).json()["data"][0]
-    assert (audit["operation"], audit["target"], audit["details"]["consent"]) == ("kernel:plugin.enable", WORKSHOP, CONSENT)
+    assert (audit["operation"], audit["target"], audit["details"]["consent"]) == (
+        "kernel:plugin.enable",
+        WORKSHOP,
+        CONSENT,
+    )
 
 
-async def test_switched_off_it_answers_nobody_in_any_worker_and_keeps_its_data(workshop: Platform) -> None:
+async def test_switched_off_it_answers_nobody_in_any_worker_and_keeps_its_data(
+    workshop: Platform,
+) -> None:
     other = await workshop.another_worker()
     client = other.http("alpha", "member")
     made = (await client.post(THINGS, json={"name": "Saw"})).json()
@@ -76,7 +88,11 @@ async def test_switched_off_it_answers_nobody_in_any_worker_and_keeps_its_data(w
 
 
 async def test_only_those_who_manage_modules_may(workshop: Platform) -> None:
-    answers = [await ask(workshop, what, role=role) for what in ("enable", "disable") for role in ("manager", "viewer")]
+    answers = [
+        await ask(workshop, what, role=role)
+        for what in ("enable", "disable")
+        for role in ("manager", "viewer")
+    ]
 
     assert {answer.status_code for answer in answers} == {403}
 
@@ -85,7 +101,9 @@ async def test_unknown_modules_are_not_found(workshop: Platform) -> None:
     answers = [await ask(workshop, what, "no.such") for what in ("enable", "disable")]
     answers.append(await workshop.http("alpha", "admin").get(f"{PLUGINS}/no.such/settings"))
 
-    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(404, "plugin_unknown")}
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {
+        (404, "plugin_unknown")
+    }
 
 
 async def test_what_needs_another_is_switched_on_after_and_off_before_it(
@@ -109,12 +127,20 @@ async def test_what_needs_another_is_switched_on_after_and_off_before_it(
     assert [answer.status_code for answer in (upper_off, base_off, base_on, upper_on)] == [200] * 4
 
 
-async def test_a_module_of_larger_plans_asks_for_one(platform_factory: PlatformFactory, tmp_path: Path) -> None:
-    plugin = write_plugin(tmp_path, id="acme.large", extra={"pricing": {"included_in": ["professional", "enterprise"]}})
+async def test_a_module_of_larger_plans_asks_for_one(
+    platform_factory: PlatformFactory, tmp_path: Path
+) -> None:
+    plugin = write_plugin(
+        tmp_path,
+        id="acme.large",
+        extra={"pricing": {"included_in": ["professional", "enterprise"]}},
+    )
     platform = await platform_factory(plugins=[plugin], plan="free")
 
     small = await ask(platform, "enable", "acme.large")
-    await platform.http(None, "operator").post("/api/v1/platform/tenants/alpha/plan", json={"plan": "enterprise"})
+    await platform.http(None, "operator").post(
+        "/api/v1/platform/tenants/alpha/plan", json={"plan": "enterprise"}
+    )
     platform.kernel.changes.forget_all()
     large = await ask(platform, "enable", "acme.large")
 
@@ -123,14 +149,18 @@ async def test_a_module_of_larger_plans_asks_for_one(platform_factory: PlatformF
     assert large.status_code == 200
 
 
-async def test_a_module_that_is_not_ready_says_why(platform_factory: PlatformFactory, tmp_path: Path) -> None:
+async def test_a_module_that_is_not_ready_says_why(
+    platform_factory: PlatformFactory, tmp_path: Path
+) -> None:
     broken = write_broken_plugin(tmp_path, "raises at import")
     healthy = write_plugin(tmp_path, id="acme.fine")
     platform = await platform_factory(plugins=[healthy])
 
     shown = (await platform.http("alpha", "viewer").get(PLUGINS)).json()["data"]
     refused = await ask(platform, "enable", broken.plugins[0])
-    installed = (await platform.http(None, "operator").get("/api/v1/platform/plugins")).json()["data"]
+    installed = (await platform.http(None, "operator").get("/api/v1/platform/plugins")).json()[
+        "data"
+    ]
 
     assert {one["id"]: one["ready"] for one in shown} == {"acme.fine": True, "bad.raises": False}
     assert (refused.status_code, refused.json()["code"]) == (409, "plugin_not_ready")
@@ -160,7 +190,8 @@ class TestSettings:
         client = workshop.http("alpha", "admin")
 
         answer = await client.put(
-            f"{PLUGINS}/{WORKSHOP}/settings", json={"values": {"greeting": "x" * 30, "seats": 0, "colour": "red"}}
+            f"{PLUGINS}/{WORKSHOP}/settings",
+            json={"values": {"greeting": "x" * 30, "seats": 0, "colour": "red"}},
         )
         no_object = await client.put(f"{PLUGINS}/{WORKSHOP}/settings", json={"values": [1]})
 
@@ -173,15 +204,21 @@ class TestSettings:
         assert no_object.json()["errors"][0]["pointer"] == "/values"
         assert (await client.get("/api/v1/greeting")).json() == {"text": "Welcome", "seats": 4}
 
-    async def test_they_outlive_being_switched_off_and_are_each_tenants_own(self, workshop: Platform) -> None:
-        await workshop.http("alpha", "admin").put(f"{PLUGINS}/{WORKSHOP}/settings", json={"values": {"seats": 9}})
+    async def test_they_outlive_being_switched_off_and_are_each_tenants_own(
+        self, workshop: Platform
+    ) -> None:
+        await workshop.http("alpha", "admin").put(
+            f"{PLUGINS}/{WORKSHOP}/settings", json={"values": {"seats": 9}}
+        )
         await ask(workshop, "disable")
         await ask(workshop, "enable", consent=CONSENT)
 
         assert (await workshop.http("alpha", "admin").get("/api/v1/greeting")).json()["seats"] == 9
         assert (await workshop.http("beta", "admin").get("/api/v1/greeting")).json()["seats"] == 4
 
-    async def test_only_those_who_manage_modules_see_and_change_them(self, workshop: Platform) -> None:
+    async def test_only_those_who_manage_modules_see_and_change_them(
+        self, workshop: Platform
+    ) -> None:
         client = workshop.http("alpha", "manager")
 
         answers = [
@@ -191,7 +228,9 @@ class TestSettings:
 
         assert {answer.status_code for answer in answers} == {403}
 
-    async def test_a_module_without_settings_says_so(self, platform_factory: PlatformFactory, tmp_path: Path) -> None:
+    async def test_a_module_without_settings_says_so(
+        self, platform_factory: PlatformFactory, tmp_path: Path
+    ) -> None:
         platform = await platform_factory(plugins=[write_plugin(tmp_path, id="acme.plain")])
 
         answer = await platform.http("alpha", "admin").get(f"{PLUGINS}/acme.plain/settings")

@@ -30,11 +30,19 @@ async def make(platform: Platform, role: str = "owner", **given_: Any) -> tuple[
 
 
 async def status(platform: Platform, key: str, path: str = "/api/v1/tenant") -> int:
-    return (await platform.http(None, None, headers={"Authorization": f"Bearer {key}"}).get(path)).status_code
+    return (
+        await platform.http(None, None, headers={"Authorization": f"Bearer {key}"}).get(path)
+    ).status_code
 
 
-@given(environment=st.sampled_from(["live", "test"]), place=st.integers(0, 51), letter=st.sampled_from(api_keys.ALPHABET))
-def test_a_mistyped_key_is_noticed_without_looking_it_up(environment: Any, place: int, letter: str) -> None:
+@given(
+    environment=st.sampled_from(["live", "test"]),
+    place=st.integers(0, 51),
+    letter=st.sampled_from(api_keys.ALPHABET),
+)
+def test_a_mistyped_key_is_noticed_without_looking_it_up(
+    environment: Any, place: int, letter: str
+) -> None:
     key = api_keys.generate(environment)
     mistyped = key[:place] + letter + key[place + 1 :]
 
@@ -47,7 +55,9 @@ def test_a_mistyped_key_is_noticed_without_looking_it_up(environment: Any, place
 async def test_a_malformed_key_costs_no_statement(bare: Platform) -> None:
     before = bare.kernel.clusters.main.trips
 
-    answers = [await status(bare, word) for word in ("troph_sk_live_x", "troph_sk_live_" + "0" * 38)]
+    answers = [
+        await status(bare, word) for word in ("troph_sk_live_x", "troph_sk_live_" + "0" * 38)
+    ]
 
     assert answers == [401, 401]
     assert bare.kernel.clusters.main.trips == before
@@ -95,7 +105,9 @@ async def test_a_rotated_key_works_for_the_overlap_beside_its_successor(bare: Pl
     old, old_id = await make(bare, scopes=["kernel:tenant.read"])
     assert await status(bare, old) == 200
 
-    made = (await bare.http("alpha", "owner").post(f"{KEYS}/{old_id}/rotate", json={"overlap_hours": 2})).json()
+    made = (
+        await bare.http("alpha", "owner").post(f"{KEYS}/{old_id}/rotate", json={"overlap_hours": 2})
+    ).json()
     bare.kernel.changes.forget_all()
     new = made["key"]
 
@@ -105,7 +117,9 @@ async def test_a_rotated_key_works_for_the_overlap_beside_its_successor(bare: Pl
     assert (await status(bare, old), await status(bare, new)) == (401, 200)
 
 
-async def test_the_keys_of_a_closed_account_and_of_a_removed_member_are_dead(bare: Platform) -> None:
+async def test_the_keys_of_a_closed_account_and_of_a_removed_member_are_dead(
+    bare: Platform,
+) -> None:
     other = await bare.another_worker()
     people = bare.tenant("alpha").people
     for role in ("member", "manager"):
@@ -115,7 +129,9 @@ async def test_the_keys_of_a_closed_account_and_of_a_removed_member_are_dead(bar
         other.kernel.changes.on(table, lambda _key, event=event: event.set())
 
     async with bare.sql("admin") as connection:
-        await connection.execute("update kernel.users set status = 'disabled' where id = $1", people["member"].id)
+        await connection.execute(
+            "update kernel.users set status = 'disabled' where id = $1", people["member"].id
+        )
     await bare.http("alpha", "owner").delete(f"/api/v1/members/{people['manager'].member_id}")
     for event in heard.values():
         await asyncio.wait_for(event.wait(), 5)
@@ -135,12 +151,16 @@ async def test_a_key_acts_in_its_tenant_only(bare: Platform) -> None:
         await client.get("/api/v1/tenant", headers={"X-Tenant-ID": str(bare.tenant("beta").id)}),
     ]
 
-    assert {(answer.status_code, answer.json()["code"]) for answer in beta} == {(404, "tenant_not_found")}
+    assert {(answer.status_code, answer.json()["code"]) for answer in beta} == {
+        (404, "tenant_not_found")
+    }
 
 
 async def test_the_platforms_administrator_has_no_such_rights_by_key(bare: Platform) -> None:
     async with bare.sql("admin") as connection:
-        await connection.execute("update kernel.users set platform_admin = true where email = 'owner@alpha.test'")
+        await connection.execute(
+            "update kernel.users set platform_admin = true where email = 'owner@alpha.test'"
+        )
     bare.kernel.changes.forget_all()
 
     by_key = await bare.http("alpha", "owner", by="key").get("/api/v1/platform/tenants")
@@ -153,7 +173,10 @@ class TestScopes:
     async def test_a_key_has_its_persons_rights_within_its_scopes(self, bare: Platform) -> None:
         key, _ = await make(bare, "admin", scopes=["kernel:member.*", "kernel:tenant.read"])
 
-        paths = {path: await status(bare, key, f"/api/v1/{path}") for path in ("members", "tenant", "audit", "api-keys")}
+        paths = {
+            path: await status(bare, key, f"/api/v1/{path}")
+            for path in ("members", "tenant", "audit", "api-keys")
+        }
 
         assert paths == {"members": 200, "tenant": 200, "audit": 403, "api-keys": 403}
 
@@ -164,10 +187,15 @@ class TestScopes:
         bare.kernel.changes.on("memberships", lambda _user: heard.set())
 
         member = bare.tenant("alpha").people["admin"].member_id
-        await bare.http("alpha", "owner").patch(f"/api/v1/members/{member}", json={"role": "viewer"})
+        await bare.http("alpha", "owner").patch(
+            f"/api/v1/members/{member}", json={"role": "viewer"}
+        )
         await asyncio.wait_for(heard.wait(), 5)
 
-        assert (await status(bare, key, "/api/v1/audit"), await status(bare, key, "/api/v1/members")) == (403, 200)
+        assert (
+            await status(bare, key, "/api/v1/audit"),
+            await status(bare, key, "/api/v1/members"),
+        ) == (403, 200)
 
     async def test_a_restricted_key_makes_no_wider_one(self, bare: Platform) -> None:
         key, _ = await make(bare, scopes=["kernel:key.manage", "kernel:member.read"])
@@ -176,7 +204,13 @@ class TestScopes:
 
         refused = [
             await client.post(KEYS, json={"name": "x", "scopes": scopes})
-            for scopes in ([], ["*"], ["kernel:*"], ["kernel:member.*"], ["kernel:key.manage", "kernel:audit.read"])
+            for scopes in (
+                [],
+                ["*"],
+                ["kernel:*"],
+                ["kernel:member.*"],
+                ["kernel:key.manage", "kernel:audit.read"],
+            )
         ]
         rotated = await client.post(f"{KEYS}/{everything_id}/rotate", json={})
         narrower = await client.post(KEYS, json={"name": "x", "scopes": ["kernel:member.read"]})
@@ -186,7 +220,9 @@ class TestScopes:
         assert await status(bare, everything) == 200
 
     async def test_a_scope_that_means_nothing_is_refused(self, bare: Platform) -> None:
-        answer = await bare.http("alpha", "owner").post(KEYS, json={"name": "x", "scopes": ["kernel:tenant.read", "no:such"]})
+        answer = await bare.http("alpha", "owner").post(
+            KEYS, json={"name": "x", "scopes": ["kernel:tenant.read", "no:such"]}
+        )
 
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["pointer"] == "/scopes/1"
@@ -247,4 +283,6 @@ class TestLastUse:
 
 async def last_use(platform: Platform, key_id: str) -> datetime | None:
     async with platform.sql("admin") as connection:
-        return await connection.fetchval("select last_used_at from kernel.api_keys where id::text = $1", key_id)
+        return await connection.fetchval(
+            "select last_used_at from kernel.api_keys where id::text = $1", key_id
+        )

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -41,7 +41,7 @@ class Watched(Worker):
 
 
 @asynccontextmanager
-async def working(platform: Platform, **options: Any) -> AsyncIterator[Watched]:
+async def working(platform: Platform, **options: Any) -> AsyncGenerator[Watched]:
     worker = Watched(platform, **options)
     task = asyncio.create_task(worker.run())
     try:
@@ -52,7 +52,9 @@ async def working(platform: Platform, **options: Any) -> AsyncIterator[Watched]:
 
 
 async def order(platform: Platform, tenant: str = "alpha", **batch: Any) -> str:
-    answer = await platform.http(tenant, "manager").post(BATCHES, json={"names": ["a", "b"], **batch})
+    answer = await platform.http(tenant, "manager").post(
+        BATCHES, json={"names": ["a", "b"], **batch}
+    )
     assert answer.status_code == 202, answer.text
     return answer.json()["job_id"]
 
@@ -65,7 +67,12 @@ async def look(platform: Platform, job: str, tenant: str = "alpha") -> dict[str,
 
 async def names(platform: Platform, tenant: str = "alpha", cluster: str = "main") -> list[str]:
     async with platform.sql("acme.workshop", tenant=tenant, cluster=cluster) as connection:
-        return [row[0] for row in await connection.fetch("select name from plugin_acme_workshop.things order by name")]
+        return [
+            row[0]
+            for row in await connection.fetch(
+                "select name from plugin_acme_workshop.things order by name"
+            )
+        ]
 
 
 async def change(platform: Platform, job: str, what: str) -> None:
@@ -75,7 +82,9 @@ async def change(platform: Platform, job: str, what: str) -> None:
         await connection.execute("select pg_notify('trophenix_jobs', '')")
 
 
-async def test_a_job_runs_in_a_worker_and_is_seen_on_its_way(workshop: Platform, gate: Callable[[str], Any]) -> None:
+async def test_a_job_runs_in_a_worker_and_is_seen_on_its_way(
+    workshop: Platform, gate: Callable[[str], Any]
+) -> None:
     job = await order(workshop, gate="g")
     queued = await look(workshop, job)
 
@@ -90,11 +99,21 @@ async def test_a_job_runs_in_a_worker_and_is_seen_on_its_way(workshop: Platform,
     assert (queued["status"], queued["attempts"], queued["done"]) == ("queued", 0, 0)
     assert (running["status"], running["done"], running["total"]) == ("running", 1, 2)
     assert unseen == []
-    assert (done["status"], done["result"], done["done"], done["attempts"]) == ("succeeded", {"made": 2}, 2, 1)
+    assert (done["status"], done["result"], done["done"], done["attempts"]) == (
+        "succeeded",
+        {"made": 2},
+        2,
+        1,
+    )
     assert done["finished_at"]
     assert await names(workshop) == ["a", "b"]
-    audit = (await workshop.http("alpha", "owner").get("/api/v1/audit?operation=acme.workshop:batch.run")).json()["data"]
-    assert sorted((entry["door"], entry["actor_name"]) for entry in audit) == [("http", "manager's key"), ("job", "manager's key")]
+    audit = (
+        await workshop.http("alpha", "owner").get("/api/v1/audit?operation=acme.workshop:batch.run")
+    ).json()["data"]
+    assert sorted((entry["door"], entry["actor_name"]) for entry in audit) == [
+        ("http", "manager's key"),
+        ("job", "manager's key"),
+    ]
 
 
 async def test_a_refusal_fails_it_for_good_with_its_problem(workshop: Platform) -> None:
@@ -111,7 +130,9 @@ async def test_a_refusal_fails_it_for_good_with_its_problem(workshop: Platform) 
 
 
 @pytest.mark.parametrize(("fault", "code"), [("crash", "error"), ("away", "unavailable")])
-async def test_what_may_pass_is_tried_again_later_and_then_fails(workshop: Platform, fault: str, code: str) -> None:
+async def test_what_may_pass_is_tried_again_later_and_then_fails(
+    workshop: Platform, fault: str, code: str
+) -> None:
     job = await order(workshop, fault=fault)
     waits: list[float] = []
 
@@ -123,7 +144,13 @@ async def test_what_may_pass_is_tried_again_later_and_then_fails(workshop: Platf
             if attempt < MAX_ATTEMPTS:
                 assert row["status"] == "queued"
                 async with workshop.sql("admin") as connection:
-                    waits.append(float(await connection.fetchval("select extract(epoch from run_at - now()) from kernel.jobs")))
+                    waits.append(
+                        float(
+                            await connection.fetchval(
+                                "select extract(epoch from run_at - now()) from kernel.jobs"
+                            )
+                        )
+                    )
                 await change(workshop, job, "run_at = now()")
     failed = await look(workshop, job)
 
@@ -133,7 +160,9 @@ async def test_what_may_pass_is_tried_again_later_and_then_fails(workshop: Platf
     assert await names(workshop) == []
 
 
-async def test_cancelling_one_that_runs_undoes_everything(workshop: Platform, gate: Callable[[str], Any]) -> None:
+async def test_cancelling_one_that_runs_undoes_everything(
+    workshop: Platform, gate: Callable[[str], Any]
+) -> None:
     job = await order(workshop, gate="g")
     manager = workshop.http("alpha", "manager")
 
@@ -146,7 +175,11 @@ async def test_cancelling_one_that_runs_undoes_everything(workshop: Platform, ga
         next_job = await order(workshop)
         assert await worker.end() == next_job, "the worker goes on"
 
-    assert (refused.status_code, cancelled.status_code, cancelled.json()["status"]) == (403, 200, "cancelled")
+    assert (refused.status_code, cancelled.status_code, cancelled.json()["status"]) == (
+        403,
+        200,
+        "cancelled",
+    )
     assert (again.status_code, again.json()["code"]) == (409, "job_ended")
     assert gate("g").times == 1
     assert (await look(workshop, job))["status"] == "cancelled"
@@ -172,8 +205,9 @@ async def test_one_that_waits_and_is_cancelled_never_runs(workshop: Platform) ->
     job = await order(workshop)
     await workshop.http("alpha", "manager").post(f"/api/v1/jobs/{job}/cancel")
 
+    later = await order(workshop, names=["later"])
     async with working(workshop) as worker:
-        assert await worker.end() == await order(workshop, names=["later"])
+        assert await worker.end() == later
 
     assert await names(workshop) == ["later"]
 
@@ -192,7 +226,12 @@ async def test_a_killed_workers_job_is_done_once_by_another(
         "TROPHENIX_NATS_URL": settings.nats_url,
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "trophenix_kernel", "worker", env=environment, stderr=asyncio.subprocess.DEVNULL
+        sys.executable,
+        "-m",
+        "trophenix_kernel",
+        "worker",
+        env=environment,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         job = await order(workshop, gate="g", path=str(begun))
@@ -214,7 +253,9 @@ async def test_a_killed_workers_job_is_done_once_by_another(
     assert await names(workshop) == ["a", "b"]
 
 
-async def test_a_worker_that_comes_back_too_late_writes_nothing(workshop: Platform, gate: Callable[[str], Any]) -> None:
+async def test_a_worker_that_comes_back_too_late_writes_nothing(
+    workshop: Platform, gate: Callable[[str], Any]
+) -> None:
     job = await order(workshop, gate="g", names=["a"])
 
     async with working(workshop) as worker:
@@ -230,7 +271,11 @@ async def test_a_worker_that_comes_back_too_late_writes_nothing(workshop: Platfo
 
 async def test_a_job_that_ends_every_worker_is_given_up(workshop: Platform) -> None:
     job = await order(workshop)
-    await change(workshop, job, f"status = 'running', attempts = {MAX_ATTEMPTS}, leased_until = now() - interval '1 second'")
+    await change(
+        workshop,
+        job,
+        f"status = 'running', attempts = {MAX_ATTEMPTS}, leased_until = now() - interval '1 second'",
+    )
 
     async with working(workshop) as worker:
         await worker.end()
@@ -246,7 +291,9 @@ async def test_many_jobs_and_three_workers_do_each_once(workshop: Platform) -> N
 
     async with working(workshop) as one, working(others[0]) as two, working(others[1]) as three:
         ended: list[str] = []
-        queues = [asyncio.create_task(collect(worker, ended, len(jobs))) for worker in (one, two, three)]
+        queues = [
+            asyncio.create_task(collect(worker, ended, len(jobs))) for worker in (one, two, three)
+        ]
         await asyncio.wait_for(asyncio.wait(queues, return_when=asyncio.FIRST_COMPLETED), 30)
         for task in queues:
             task.cancel()
@@ -281,7 +328,9 @@ async def test_a_job_is_asked_for_in_the_callers_transaction(workshop: Platform)
 async def test_a_job_does_what_its_actor_may_do_when_it_runs(workshop: Platform) -> None:
     job = await order(workshop)
     member = workshop.tenant("alpha").people["manager"].member_id
-    await workshop.http("alpha", "owner").patch(f"/api/v1/members/{member}", json={"role": "viewer"})
+    await workshop.http("alpha", "owner").patch(
+        f"/api/v1/members/{member}", json={"role": "viewer"}
+    )
     workshop.kernel.changes.forget_all()
 
     async with working(workshop) as worker:
@@ -294,7 +343,9 @@ async def test_a_job_does_what_its_actor_may_do_when_it_runs(workshop: Platform)
 async def test_a_closed_accounts_job_is_refused(workshop: Platform) -> None:
     job = await order(workshop)
     async with workshop.sql("admin") as connection:
-        await connection.execute("update kernel.users set status = 'disabled' where email = 'manager@alpha.test'")
+        await connection.execute(
+            "update kernel.users set status = 'disabled' where email = 'manager@alpha.test'"
+        )
 
     async with working(workshop) as worker:
         await worker.end()

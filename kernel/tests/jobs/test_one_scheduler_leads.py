@@ -17,7 +17,9 @@ async def kill_leader(platform: Platform) -> int:
         )
 
 
-async def test_the_other_leads_when_the_leaders_connection_is_lost(platform_factory: PlatformFactory) -> None:
+async def test_the_other_leads_when_the_leaders_connection_is_lost(
+    platform_factory: PlatformFactory,
+) -> None:
     platform = await platform_factory(plugins=[])
     other = await platform.another_worker()
     schedulers = [Scheduler(platform.kernel), Scheduler(other.kernel)]

@@ -87,12 +87,16 @@ GRANTS: Final = st.builds(
 )
 CASES: Final = st.builds(
     Case,
-    role=st.sampled_from(["owner", "admin", "manager", "member", "viewer", "neighbour", "stranger", "operator", None]),
+    role=st.sampled_from(
+        ["owner", "admin", "manager", "member", "viewer", "neighbour", "stranger", "operator", None]
+    ),
     by_key=st.booleans(),
     scopes=st.lists(st.sampled_from(PATTERNS), max_size=2, unique=True).map(tuple),
     status=st.sampled_from(["active", "active", "active", "trial", "suspended", "cancelled"]),
     plugin=st.sampled_from(["ENABLED", "ENABLED", "ENABLED", "DISABLED", "CONSENT_NEEDED", None]),
-    grants=st.lists(GRANTS, max_size=3, unique_by=lambda grant: (grant.subject, grant.permission)).map(tuple),
+    grants=st.lists(
+        GRANTS, max_size=3, unique_by=lambda grant: (grant.subject, grant.permission)
+    ).map(tuple),
     operation=st.sampled_from(OPERATIONS),
 )
 
@@ -111,8 +115,12 @@ class Doors:
     async def arrange(self, case: Case) -> None:
         """The database is in the case's state, and nothing older is remembered."""
         person = self.person(case)
-        await self.admin.execute("update kernel.tenants set status = $1 where slug = 'alpha'", case.status)
-        await self.admin.execute("delete from kernel.activations where tenant_id = $1", self.alpha.id)
+        await self.admin.execute(
+            "update kernel.tenants set status = $1 where slug = 'alpha'", case.status
+        )
+        await self.admin.execute(
+            "delete from kernel.activations where tenant_id = $1", self.alpha.id
+        )
         if case.plugin is not None:
             await self.admin.execute(
                 "insert into kernel.activations (tenant_id, plugin_id, state, version) values ($1, $2, $3, '1')",
@@ -158,16 +166,24 @@ class Doors:
             "job": await self.job(case),
             "call inside a reading or writing operation": await self.nested(case, by_key=by_key),
         }
-        shown = [{"Authorization": f"Bearer {person.key if by_key else person.session}"} if person else {}]
+        shown = [
+            {"Authorization": f"Bearer {person.key if by_key else person.session}"}
+            if person
+            else {}
+        ]
         if person and not by_key:
-            shown.append({"Cookie": f"{SESSION_COOKIE}={person.session}", "Sec-Fetch-Site": "same-origin"})
+            shown.append(
+                {"Cookie": f"{SESSION_COOKIE}={person.session}", "Sec-Fetch-Site": "same-origin"}
+            )
             answers["panel"] = await self.panel(case, person)
             answers["command line"] = await self.command_line(case, person)
         if by_key and person:
             shown.append({"X-Api-Key": person.key})
         for headers in shown:
             way = f"HTTP {next(iter(headers), 'nothing')}"
-            answers |= {f"{way} {name}": code for name, code in (await self.http(case, headers)).items()}
+            answers |= {
+                f"{way} {name}": code for name, code in (await self.http(case, headers)).items()
+            }
             if by_key and case.role != "neighbour":
                 answers[f"{way} key only"] = await self.post(BASE_URL, "", case.operation, headers)
         return answers
@@ -179,26 +195,39 @@ class Doors:
         }
         answers: dict[str, str] = {}
         for name, header in addressed.items():
-            answers[f"generic, {name} in the header"] = await self.post(BASE_URL, "", case.operation, {**shown, **header})
-        answers["generic, path"] = await self.post(BASE_URL, "/tenants/alpha", case.operation, shown)
+            answers[f"generic, {name} in the header"] = await self.post(
+                BASE_URL, "", case.operation, {**shown, **header}
+            )
+        answers["generic, path"] = await self.post(
+            BASE_URL, "/tenants/alpha", case.operation, shown
+        )
         for host in ("alpha.trophenix.test", "www.alpha.example"):
             # A key says its tenant itself, which counts for more than the host.
             if case.role == "neighbour" and case.by_key:
                 continue
-            answers[f"generic, {host}"] = await self.post(f"http://{host}", "", case.operation, shown)
+            answers[f"generic, {host}"] = await self.post(
+                f"http://{host}", "", case.operation, shown
+            )
         route = self.kernel.registry.named(case.operation).operation.http
         if route is not None:
             client = self.platform.http(None, None)
-            for name, prefix, header in (("header", "", {"X-Tenant-ID": "alpha"}), ("path", "/tenants/alpha", {})):
+            for name, prefix, header in (
+                ("header", "", {"X-Tenant-ID": "alpha"}),
+                ("path", "/tenants/alpha", {}),
+            ):
                 answer = await client.request(
                     route.method, f"/api/v1{prefix}{route.path}", headers={**shown, **header}
                 )
                 answers[f"route, {name}"] = code_of(answer)
         return answers
 
-    async def post(self, base_url: str, prefix: str, operation: str, headers: dict[str, str]) -> str:
+    async def post(
+        self, base_url: str, prefix: str, operation: str, headers: dict[str, str]
+    ) -> str:
         client = self.platform.http(None, None, base_url=base_url)
-        return code_of(await client.post(f"/api/v1{prefix}/operations/{operation}", headers=headers))
+        return code_of(
+            await client.post(f"/api/v1{prefix}/operations/{operation}", headers=headers)
+        )
 
     async def nested(self, case: Case, *, by_key: bool) -> str:
         person = self.person(case)
@@ -209,7 +238,9 @@ class Doors:
             headers["Authorization"] = f"Bearer {person.key if by_key else person.session}"
         client = self.platform.http(None, None)
         return code_of(
-            await client.post(f"/api/v1/operations/{outer}", json={"operation": case.operation}, headers=headers)
+            await client.post(
+                f"/api/v1/operations/{outer}", json={"operation": case.operation}, headers=headers
+            )
         )
 
     async def panel(self, case: Case, person: Person) -> str:
@@ -231,7 +262,9 @@ class Doors:
     async def command_line(self, case: Case, person: Person) -> str:
         user = await self.kernel.credentials.user(person.id)
         assert user is not None
-        return await refusal_of(run_as(self.kernel, self.recognition, user, "alpha", case.operation, {}))
+        return await refusal_of(
+            run_as(self.kernel, self.recognition, user, "alpha", case.operation, {})
+        )
 
     async def job(self, case: Case) -> str:
         identity = await self.identity(case)
@@ -257,7 +290,9 @@ class Doors:
                 "request_id": "doors",
             },
         )
-        row = await self.admin.fetchrow("select status, problem ->> 'code' from kernel.jobs where id = $1", job)
+        row = await self.admin.fetchrow(
+            "select status, problem ->> 'code' from kernel.jobs where id = $1", job
+        )
         return "ok" if row[0] == "succeeded" else row[1]
 
 
@@ -294,12 +329,22 @@ def demanded(case: Case, permission: str | None, scope: str, me: UUID | None) ->
     for grant in case.grants:
         if not fnmatchcase(permission, grant.permission):
             continue
-        if grant.effect == "allow" and (grant.subject == "me" or rank <= ROLES.index(grant.subject)):
+        if grant.effect == "allow" and (
+            grant.subject == "me" or rank <= ROLES.index(grant.subject)
+        ):
             held = True
     for grant in case.grants:
-        if fnmatchcase(permission, grant.permission) and grant.effect == "deny" and grant.subject in {"me", case.role}:
+        if (
+            fnmatchcase(permission, grant.permission)
+            and grant.effect == "deny"
+            and grant.subject in {"me", case.role}
+        ):
             held = False
-    if case.by_key and case.scopes and not any(fnmatchcase(permission, pattern) for pattern in case.scopes):
+    if (
+        case.by_key
+        and case.scopes
+        and not any(fnmatchcase(permission, pattern) for pattern in case.scopes)
+    ):
         held = False
     return "ok" if held else "permission_denied"
 
@@ -315,12 +360,18 @@ async def doors(workshop: Platform) -> AsyncIterator[Doors]:
 
 
 @given(case=CASES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_every_door_comes_to_the_decision_that_the_rules_demand(doors: Doors, case: Case) -> None:
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_every_door_comes_to_the_decision_that_the_rules_demand(
+    doors: Doors, case: Case
+) -> None:
     await doors.arrange(case)
     bound = doors.kernel.registry.named(case.operation)
     person = doors.person(case)
-    expected = demanded(case, bound.permission, bound.operation.scope, person.id if person else None)
+    expected = demanded(
+        case, bound.permission, bound.operation.scope, person.id if person else None
+    )
 
     answers = await doors.ask_all(case)
 
@@ -329,19 +380,34 @@ async def test_every_door_comes_to_the_decision_that_the_rules_demand(doors: Doo
 
 async def test_a_person_whose_account_is_closed_is_refused_at_every_door(doors: Doors) -> None:
     case = Case(
-        role="admin", by_key=False, scopes=(), status="active", plugin="ENABLED", grants=(), operation="kernel:tenant.read"
+        role="admin",
+        by_key=False,
+        scopes=(),
+        status="active",
+        plugin="ENABLED",
+        grants=(),
+        operation="kernel:tenant.read",
     )
     await doors.arrange(case)
     identity = await doors.identity(case)
-    await doors.admin.execute("update kernel.users set status = 'disabled' where email = 'admin@alpha.test'")
+    await doors.admin.execute(
+        "update kernel.users set status = 'disabled' where email = 'admin@alpha.test'"
+    )
     doors.kernel.changes.forget_all()
     person = doors.person(case)
     assert identity is not None
     assert person is not None
 
     answers = {
-        "session": await doors.post(BASE_URL, "/tenants/alpha", case.operation, {"Authorization": f"Bearer {person.session}"}),
-        "key": await doors.post(BASE_URL, "", case.operation, {"Authorization": f"Bearer {person.key}"}),
+        "session": await doors.post(
+            BASE_URL,
+            "/tenants/alpha",
+            case.operation,
+            {"Authorization": f"Bearer {person.session}"},
+        ),
+        "key": await doors.post(
+            BASE_URL, "", case.operation, {"Authorization": f"Bearer {person.key}"}
+        ),
         "panel": await doors.panel(case, person),
         "command line": await doors.command_line(case, person),
     }

@@ -53,6 +53,8 @@ async def watched(open_workshop: Open, tmp_path: Path) -> Platform:
     """A platform with the workshop and the watchman, nothing said or told yet."""
     platform = await open_workshop(write_watchman(tmp_path))
     platform.plugin(WATCHMAN)
+    # Litestar sets up logging when it is built, which must not happen while a test reads the log.
+    assert platform.app
     watchman().TOLD.clear()
     return platform
 
@@ -65,7 +67,7 @@ def says(hook: str, answer: Callable[..., Awaitable[Any]]) -> None:
     watchman().SAYS[hook] = answer
 
 
-def told(hook: str) -> list[tuple[Any, ...]]:
+def told(hook: str) -> list[list[Any]]:
     return [arguments for name, *arguments in watchman().TOLD if name == hook]
 
 
@@ -104,7 +106,7 @@ async def at_every_door(platform: Platform) -> dict[str, tuple[int, str]]:
     """Status and code that each way to the workshop's list of things ends with."""
     member = platform.tenant("alpha").people["member"]
     session = {"Authorization": f"Bearer {member.session}", "X-Tenant-ID": "alpha"}
-    calls = {
+    calls: dict[str, tuple[str, str, dict[str, str], dict[str, str] | None]] = {
         "route": ("GET", f"{BASE_URL}/api/v1/things", {}, None),
         "route, path": ("GET", f"{BASE_URL}/api/v1/tenants/alpha/things", {}, None),
         "route, host": ("GET", "http://alpha.trophenix.test/api/v1/things", {}, None),
@@ -179,7 +181,7 @@ async def job(platform: Platform, session: str) -> tuple[int, str]:
             THINGS,
             msgspec.json.encode(actor).decode(),
         )
-        claimed = {
+        claimed: dict[str, Any] = {
             "tenant_id": str(tenant),
             "id": str(made),
             "operation": THINGS,
@@ -512,7 +514,8 @@ class TestTheProcess:
         assert told("shutdown") == [[]]
 
     async def test_a_kernel_that_never_served_says_nothing(self, watched: Platform) -> None:
-        kernel = await Kernel.compose(watched.kernel.settings, loaded=watched._loaded)
+        loaded = watched._loaded  # pyright: ignore[reportPrivateUsage]
+        kernel = await Kernel.compose(watched.kernel.settings, loaded=loaded)
         await kernel.stop()
 
         assert told("startup") == told("shutdown") == []

@@ -19,13 +19,20 @@ def key(word: str) -> dict[str, str]:
 
 async def names(platform: Platform, tenant: str = "alpha") -> list[str]:
     async with platform.sql("acme.workshop", tenant=tenant) as connection:
-        return [row[0] for row in await connection.fetch("select name from plugin_acme_workshop.things order by name")]
+        return [
+            row[0]
+            for row in await connection.fetch(
+                "select name from plugin_acme_workshop.things order by name"
+            )
+        ]
 
 
 async def test_a_repetition_has_one_effect_and_the_identical_answer(workshop: Platform) -> None:
     client = workshop.http("alpha", "member")
 
-    first, second = [await client.post(THINGS, json={"name": "Saw"}, headers=key("k1")) for _ in range(2)]
+    first, second = [
+        await client.post(THINGS, json={"name": "Saw"}, headers=key("k1")) for _ in range(2)
+    ]
 
     assert (first.status_code, second.status_code) == (201, 201)
     assert second.content == first.content
@@ -39,7 +46,10 @@ async def test_ten_at_once_have_one_effect_over_two_workers(workshop: Platform) 
     clients = [place.http("alpha", "member") for place in (workshop, other)]
 
     answers = await asyncio.gather(
-        *(clients[turn % 2].post(THINGS, json={"name": "Saw"}, headers=key("k1")) for turn in range(10))
+        *(
+            clients[turn % 2].post(THINGS, json={"name": "Saw"}, headers=key("k1"))
+            for turn in range(10)
+        )
     )
 
     assert {answer.status_code for answer in answers} == {201}
@@ -67,7 +77,9 @@ async def test_the_key_belongs_to_one_call(workshop: Platform, change: str) -> N
 
 async def test_the_key_belongs_to_one_actor_of_one_tenant(workshop: Platform) -> None:
     answers = [
-        await workshop.http(tenant, role).post(THINGS, json={"name": f"{role}'s"}, headers=key("k1"))
+        await workshop.http(tenant, role).post(
+            THINGS, json={"name": f"{role}'s"}, headers=key("k1")
+        )
         for tenant, role in (("alpha", "member"), ("alpha", "manager"), ("beta", "member"))
     ]
 
@@ -88,9 +100,13 @@ async def test_a_refused_call_frees_its_key(workshop: Platform) -> None:
     assert await names(workshop) == ["Axe", "Saw"]
 
 
-async def test_a_connection_lost_in_between_leaves_nothing(workshop: Platform, gate: Callable[[str], Any]) -> None:
+async def test_a_connection_lost_in_between_leaves_nothing(
+    workshop: Platform, gate: Callable[[str], Any]
+) -> None:
     client = workshop.http("alpha", "member")
-    asked = asyncio.create_task(client.post(f"{THINGS}/held", json={"name": "Saw"}, headers=key("k1")))
+    asked = asyncio.create_task(
+        client.post(f"{THINGS}/held", json={"name": "Saw"}, headers=key("k1"))
+    )
     await gate("Saw").entered.wait()
     async with workshop.sql("admin") as connection:
         await connection.execute(
@@ -109,9 +125,13 @@ async def test_a_connection_lost_in_between_leaves_nothing(workshop: Platform, g
     assert await names(workshop) == ["Saw"]
 
 
-async def test_a_caller_who_goes_away_leaves_nothing(workshop: Platform, gate: Callable[[str], Any]) -> None:
+async def test_a_caller_who_goes_away_leaves_nothing(
+    workshop: Platform, gate: Callable[[str], Any]
+) -> None:
     client = workshop.http("alpha", "member")
-    asked = asyncio.create_task(client.post(f"{THINGS}/held", json={"name": "Saw"}, headers=key("k1")))
+    asked = asyncio.create_task(
+        client.post(f"{THINGS}/held", json={"name": "Saw"}, headers=key("k1"))
+    )
     await gate("Saw").entered.wait()
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -140,7 +160,8 @@ async def test_a_secret_answer_is_kept_nowhere(workshop: Platform) -> None:
         for secret in ("sesame", made.json()["key"]):
             for table in ("audit_entries", "outbox", "idempotency_keys", "api_keys"):
                 found = await connection.fetchval(
-                    f"select count(*) from kernel.{table} t where position($1 in t::text) > 0", secret
+                    f"select count(*) from kernel.{table} t where position($1 in t::text) > 0",
+                    secret,
                 )
                 assert found == 0, (secret, table)
 
@@ -149,8 +170,12 @@ async def test_a_key_that_has_run_out_is_free_again(workshop: Platform) -> None:
     client = workshop.http("alpha", "member")
     await client.post(THINGS, json={"name": "Saw"}, headers=key("k1"))
     async with workshop.sql("admin") as connection:
-        lifetime = await connection.fetchval("select extract(epoch from expires_at - now()) from kernel.idempotency_keys")
-        await connection.execute("update kernel.idempotency_keys set expires_at = now() - interval '1 second'")
+        lifetime = await connection.fetchval(
+            "select extract(epoch from expires_at - now()) from kernel.idempotency_keys"
+        )
+        await connection.execute(
+            "update kernel.idempotency_keys set expires_at = now() - interval '1 second'"
+        )
 
     answer = await client.post(THINGS, json={"name": "Axe"}, headers=key("k1"))
 
@@ -166,7 +191,9 @@ async def test_a_repetition_is_decided_anew(workshop: Platform) -> None:
     member = workshop.tenant("alpha").people["member"].member_id
     heard = asyncio.Event()
     workshop.kernel.changes.on("memberships", lambda _user: heard.set())
-    await workshop.http("alpha", "owner").patch(f"/api/v1/members/{member}", json={"role": "viewer"})
+    await workshop.http("alpha", "owner").patch(
+        f"/api/v1/members/{member}", json={"role": "viewer"}
+    )
     await asyncio.wait_for(heard.wait(), 5)
 
     answer = await client.post(THINGS, json={"name": "Saw"}, headers=key("k1"))
@@ -177,7 +204,10 @@ async def test_a_repetition_is_decided_anew(workshop: Platform) -> None:
 async def test_a_background_operation_is_queued_once(workshop: Platform) -> None:
     client = workshop.http("alpha", "manager")
 
-    answers = [await client.post("/api/v1/batches", json={"names": ["Saw"]}, headers=key("k1")) for _ in range(3)]
+    answers = [
+        await client.post("/api/v1/batches", json={"names": ["Saw"]}, headers=key("k1"))
+        for _ in range(3)
+    ]
 
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["job_id"] for answer in answers}) == 1
@@ -186,7 +216,11 @@ async def test_a_background_operation_is_queued_once(workshop: Platform) -> None
 
 
 @pytest.mark.parametrize(("length", "status"), [(255, 201), (256, 422)])
-async def test_a_key_has_at_most_255_characters(workshop: Platform, length: int, status: int) -> None:
-    answer = await workshop.http("alpha", "member").post(THINGS, json={"name": "Saw"}, headers=key("k" * length))
+async def test_a_key_has_at_most_255_characters(
+    workshop: Platform, length: int, status: int
+) -> None:
+    answer = await workshop.http("alpha", "member").post(
+        THINGS, json={"name": "Saw"}, headers=key("k" * length)
+    )
 
     assert answer.status_code == status

@@ -37,7 +37,10 @@ async def test_of_twelve_at_once_over_two_workers_three_succeed(small: Platform)
     clients = [worker.http("alpha", "member") for worker in (small, other)]
 
     answers = await asyncio.gather(
-        *(clients[number % 2].post(THINGS, json={"name": f"thing {number}"}) for number in range(12))
+        *(
+            clients[number % 2].post(THINGS, json={"name": f"thing {number}"})
+            for number in range(12)
+        )
     )
 
     assert sorted(answer.status_code for answer in answers) == [201] * 3 + [402] * 9
@@ -66,7 +69,9 @@ async def test_a_failed_call_uses_nothing_and_a_removed_thing_gives_back(small: 
 async def test_a_call_inside_another_counts_like_one_from_outside(small: Platform) -> None:
     client = small.http("alpha", "member")
 
-    answers = [await client.post(f"{THINGS}/nest", json={"name": f"{number}"}) for number in range(5)]
+    answers = [
+        await client.post(f"{THINGS}/nest", json={"name": f"{number}"}) for number in range(5)
+    ]
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 402, 402]
     assert (await things(small), await used(small)) == (3, 3)
@@ -74,13 +79,22 @@ async def test_a_call_inside_another_counts_like_one_from_outside(small: Platfor
 
 async def test_another_tenants_use_is_its_own(small: Platform) -> None:
     for tenant in ("alpha", "beta"):
-        answers = [await small.http(tenant, "member").post(THINGS, json={"name": f"{number}"}) for number in range(4)]
+        answers = [
+            await small.http(tenant, "member").post(THINGS, json={"name": f"{number}"})
+            for number in range(4)
+        ]
         assert [answer.status_code for answer in answers] == [201, 201, 201, 402]
 
 
-@pytest.mark.parametrize(("plan", "allowed"), [("free", 3), ("starter", 5), ("enterprise", 0), ("professional", 7)])
-async def test_the_plan_decides_and_a_plan_that_is_not_named_has_none(small: Platform, plan: str, allowed: int) -> None:
-    await small.http(None, "operator").post("/api/v1/platform/tenants/alpha/plan", json={"plan": plan})
+@pytest.mark.parametrize(
+    ("plan", "allowed"), [("free", 3), ("starter", 5), ("enterprise", 0), ("professional", 7)]
+)
+async def test_the_plan_decides_and_a_plan_that_is_not_named_has_none(
+    small: Platform, plan: str, allowed: int
+) -> None:
+    await small.http(None, "operator").post(
+        "/api/v1/platform/tenants/alpha/plan", json={"plan": plan}
+    )
     small.kernel.changes.forget_all()
     client = small.http("alpha", "member")
 
@@ -91,15 +105,21 @@ async def test_the_plan_decides_and_a_plan_that_is_not_named_has_none(small: Pla
 
 
 @given(amounts=st.lists(st.integers(-4, 4), max_size=12))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_no_order_of_taking_and_giving_leaves_the_bounds(small: Platform, amounts: list[int]) -> None:
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_no_order_of_taking_and_giving_leaves_the_bounds(
+    small: Platform, amounts: list[int]
+) -> None:
     async with small.sql("admin") as connection:
         await connection.execute("delete from kernel.limits_used")
     expected = 0
 
     for amount in amounts:
         try:
-            taken = await small.call("alpha", "acme.workshop:thing.take", {"amount": amount}, role="member")
+            taken = await small.call(
+                "alpha", "acme.workshop:thing.take", {"amount": amount}, role="member"
+            )
         except LimitReached:
             assert amount > 0
             assert expected + amount > 3

@@ -1,4 +1,6 @@
 """Every call is counted once, on its day and under its operation, whatever happens to the database in between."""
+# What is broken on purpose here has no public handle.
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
@@ -26,9 +28,13 @@ async def bare(platform_factory: PlatformFactory) -> Platform:
     return await platform_factory(plugins=[])
 
 
-async def counted(platform: Platform, cluster: str = "main") -> dict[tuple[UUID, date, str], tuple[int, int, int]]:
+async def counted(
+    platform: Platform, cluster: str = "main"
+) -> dict[tuple[UUID, date, str], tuple[int, int, int]]:
     async with platform.sql("admin", cluster=cluster) as connection:
-        rows = await connection.fetch("select tenant_id, day, operation, requests, errors, duration_us from kernel.usage_daily")
+        rows = await connection.fetch(
+            "select tenant_id, day, operation, requests, errors, duration_us from kernel.usage_daily"
+        )
     return {(row[0], row[1], row[2]): (row[3], row[4], row[5]) for row in rows}
 
 
@@ -48,7 +54,9 @@ async def test_calls_of_two_workers_add_up_per_operation_over_midnight(bare: Pla
         await worker.kernel.meter.flush()
     listed = (await client.get("/api/v1/usage?since=2026-03-01")).json()["data"]
 
-    found = {(line["day"], line["operation"]): (line["requests"], line["errors"]) for line in listed}
+    found = {
+        (line["day"], line["operation"]): (line["requests"], line["errors"]) for line in listed
+    }
     assert found == {
         ("2026-03-01", "kernel:tenant.read"): (6, 0),
         ("2026-03-01", "kernel:member.read"): (1, 1),
@@ -65,7 +73,9 @@ async def test_strangers_and_other_tenants_appear_nowhere(bare: Platform) -> Non
     await bare.kernel.meter.flush()
 
     assert {key[0] for key in await counted(bare)} == {bare.tenant("beta").id}
-    assert (await bare.http("alpha", "owner").get("/api/v1/usage?since=2020-01-01")).json()["data"] == []
+    assert (await bare.http("alpha", "owner").get("/api/v1/usage?since=2020-01-01")).json()[
+        "data"
+    ] == []
 
 
 async def test_nothing_is_lost_while_the_database_is_away(bare: Platform) -> None:
@@ -75,7 +85,9 @@ async def test_nothing_is_lost_while_the_database_is_away(bare: Platform) -> Non
     await client.get("/api/v1/tenant")
     try:
         await server.execute(f'alter database "{name}" with allow_connections false')
-        await server.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
+        await server.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name
+        )
         await bare.kernel.meter.flush()
         away = await client.get("/api/v1/members")
         await bare.kernel.meter.flush()
@@ -87,12 +99,19 @@ async def test_nothing_is_lost_while_the_database_is_away(bare: Platform) -> Non
 
     assert (away.status_code, back.status_code) == (503, 200)
     # Nobody could be recognised while it was away, so that call is nobody's.
-    assert {key[2]: value[0] for key, value in (await counted(bare)).items()} == {"kernel:tenant.read": 2}
+    assert {key[2]: value[0] for key, value in (await counted(bare)).items()} == {
+        "kernel:tenant.read": 2
+    }
 
 
 STEPS: Final = st.lists(
     st.one_of(
-        st.tuples(st.just("call"), st.sampled_from(["a", "b"]), st.integers(0, 2), st.sampled_from([200, 404])),
+        st.tuples(
+            st.just("call"),
+            st.sampled_from(["a", "b"]),
+            st.integers(0, 2),
+            st.sampled_from([200, 404]),
+        ),
         st.tuples(st.just("flush"), st.booleans()),
     ),
     max_size=30,
@@ -100,8 +119,12 @@ STEPS: Final = st.lists(
 
 
 @given(steps=STEPS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_no_order_of_calls_days_and_failures_loses_or_doubles_one(bare: Platform, steps: list[Any]) -> None:
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_no_order_of_calls_days_and_failures_loses_or_doubles_one(
+    bare: Platform, steps: list[Any]
+) -> None:
     async with bare.sql("admin") as connection:
         await connection.execute("delete from kernel.usage_daily")
     nowhere = Clusters({"main": Pool("postgresql://trophenix_app@127.0.0.1:1/none", size=1)})
@@ -115,13 +138,16 @@ async def test_no_order_of_calls_days_and_failures_loses_or_doubles_one(bare: Pl
                 meter.record(tenant, "main", operation, status, 10, day)
                 expected[tenant, day, operation] += 1
                 errors[tenant, day, operation] += status >= 400
-            case (_, reachable):
+            case _:
+                reachable = step[1]
                 meter._clusters = bare.kernel.clusters if reachable else nowhere
                 await meter.flush()
     meter._clusters = bare.kernel.clusters
     await meter.stop()
 
-    assert await counted(bare) == {key: (count, errors[key], 10 * count) for key, count in expected.items()}
+    assert await counted(bare) == {
+        key: (count, errors[key], 10 * count) for key, count in expected.items()
+    }
 
 
 async def test_the_end_of_a_process_writes_what_was_counted(bare: Platform) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
+import logging
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
@@ -10,7 +11,32 @@ import pytest
 from trophenix_testing.platform import Platform
 
 THINGS: Final = "/api/v1/things"
-PROBLEM_MEMBERS: Final = {"type", "title", "status", "code", "detail", "next_step", "errors", "instance", "request_id"}
+PROBLEM_MEMBERS: Final = {
+    "type",
+    "title",
+    "status",
+    "code",
+    "detail",
+    "next_step",
+    "errors",
+    "instance",
+    "request_id",
+}
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """What the web door logs, tracebacks included."""
+    entries: list[str] = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            entries.append(logging.Formatter().format(record))
+
+    logger, handler = logging.getLogger("trophenix.web"), Keeping()
+    logger.addHandler(handler)
+    yield entries
+    logger.removeHandler(handler)
 
 
 async def make(platform: Platform, name: str = "Saw") -> dict[str, Any]:
@@ -60,11 +86,15 @@ class TestVersions:
         assert unconditional.json()["pieces"] == 4
 
     @pytest.mark.parametrize("tag", ["", "*", '"x"', "-1", '"1', "9" * 40, "\xb2"])
-    async def test_a_tag_that_was_never_given_is_a_failed_precondition(self, workshop: Platform, tag: str) -> None:
+    async def test_a_tag_that_was_never_given_is_a_failed_precondition(
+        self, workshop: Platform, tag: str
+    ) -> None:
         made = await make(workshop)
 
         answer = await workshop.http("alpha", "member").patch(
-            f"{THINGS}/{made['id']}", json={"pieces": 3}, headers=[("If-Match".encode(), tag.encode("latin-1"))]
+            f"{THINGS}/{made['id']}",
+            json={"pieces": 3},
+            headers=[(b"If-Match", tag.encode("latin-1"))],
         )
 
         # A quotation mark that is missing is forgiven; everything else is no version.
@@ -74,8 +104,12 @@ class TestVersions:
         client = workshop.http("alpha", "owner")
         tag = (await client.get("/api/v1/tenant")).headers["etag"]
 
-        first = await client.patch("/api/v1/tenant", json={"name": "One"}, headers={"If-Match": tag})
-        second = await client.patch("/api/v1/tenant", json={"name": "Two"}, headers={"If-Match": tag})
+        first = await client.patch(
+            "/api/v1/tenant", json={"name": "One"}, headers={"If-Match": tag}
+        )
+        second = await client.patch(
+            "/api/v1/tenant", json={"name": "Two"}, headers={"If-Match": tag}
+        )
 
         assert (first.status_code, second.status_code) == (200, 412)
 
@@ -108,18 +142,31 @@ class TestMethods:
             assert answers[path].json()["code"] == "method_not_allowed"
 
     @pytest.mark.parametrize(
-        "path", ["/api/v1/nowhere", "/api/v1/", "/api/v1/operations/no.such:thing", "/api/v1/operations/", "/api/v1/things/a/b/c"]
+        "path",
+        [
+            "/api/v1/nowhere",
+            "/api/v1/",
+            "/api/v1/operations/no.such:thing",
+            "/api/v1/operations/",
+            "/api/v1/things/a/b/c",
+        ],
     )
-    async def test_what_is_not_there_is_not_found_by_any_method(self, workshop: Platform, path: str) -> None:
+    async def test_what_is_not_there_is_not_found_by_any_method(
+        self, workshop: Platform, path: str
+    ) -> None:
         client = workshop.http("alpha", "owner")
 
         answers = [await client.request(method, path) for method in ("GET", "POST", "PATCH")]
 
-        assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(404, "route_unknown")}
+        assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {
+            (404, "route_unknown")
+        }
 
 
 class TestPacking:
-    async def test_a_large_answer_is_packed_for_those_who_can_unpack(self, workshop: Platform) -> None:
+    async def test_a_large_answer_is_packed_for_those_who_can_unpack(
+        self, workshop: Platform
+    ) -> None:
         for number in range(20):
             await make(workshop, f"thing {number}")
         client = workshop.http("alpha", "viewer")
@@ -134,7 +181,6 @@ class TestPacking:
         assert "content-encoding" not in plain.headers
         assert "content-encoding" not in small.headers
         assert "Accept-Encoding" in plain.headers["vary"]
-        assert gzip.compress(b"") != b""
 
 
 class TestRefusals:
@@ -159,14 +205,18 @@ class TestRefusals:
             assert answer.status_code == document["status"] == status
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.headers["cache-control"] == "private, no-cache"
-            assert {"type", "title", "status", "code", "request_id", "instance"} <= document.keys() <= PROBLEM_MEMBERS
+            assert (
+                {"type", "title", "status", "code", "request_id", "instance"}
+                <= document.keys()
+                <= PROBLEM_MEMBERS
+            )
             assert document["type"] == f"https://trophenix.dev/problems/{document['code']}"
             assert document["request_id"] == answer.headers["x-request-id"]
             assert document["instance"] == answer.request.url.path
         assert answers[401].headers["www-authenticate"].startswith("Bearer")
 
     async def test_a_failure_inside_tells_nothing_of_the_inside(
-        self, workshop: Platform, caplog: pytest.LogCaptureFixture
+        self, workshop: Platform, log: list[str]
     ) -> None:
         client = workshop.http("alpha", "member")
 
@@ -179,28 +229,55 @@ class TestRefusals:
         for answer in answers:
             assert answer.status_code == 500
             shown = answer.text + str(answer.headers)
-            for word in ("hunter2", "postgresql", "Traceback", "RuntimeError", "TypeError", "plugin.py", "select "):
+            for word in (
+                "hunter2",
+                "postgresql",
+                "Traceback",
+                "RuntimeError",
+                "TypeError",
+                "plugin.py",
+                "select ",
+            ):
                 assert word not in shown
         assert answers[0].json()["request_id"] == "trace-12345678"
-        assert "trace-12345678" in caplog.text
-        assert "hunter2" in caplog.text, "the operator's log has what the caller's answer has not"
+        assert any("trace-12345678" in entry for entry in log)
+        # The operator's log has what the caller's answer has not.
+        assert any("hunter2" in entry for entry in log)
         async with workshop.sql("admin") as connection:
-            assert await connection.fetchval("select count(*) from plugin_acme_workshop.things") == 0
+            assert (
+                await connection.fetchval("select count(*) from plugin_acme_workshop.things") == 0
+            )
 
-    async def test_the_callers_request_id_is_kept_only_when_it_is_harmless(self, workshop: Platform) -> None:
+    async def test_the_callers_request_id_is_kept_only_when_it_is_harmless(
+        self, workshop: Platform
+    ) -> None:
         client = workshop.http("alpha", "viewer")
 
-        for given, kept in (("abc-12345", True), ("short", False), ("x" * 65, False), ("a b c d e f", False), ("a'--12345", False)):
+        for given, kept in (
+            ("abc-12345", True),
+            ("short", False),
+            ("x" * 65, False),
+            ("a b c d e f", False),
+            ("a'--12345", False),
+        ):
             answer = await client.get(THINGS, headers={"X-Request-ID": given})
             assert (answer.headers["x-request-id"] == given) is kept
 
     async def test_a_cookie_changes_nothing_for_another_site(self, workshop: Platform) -> None:
-        client = workshop.http("alpha", "owner", by="cookie", headers={"Sec-Fetch-Site": "cross-site"})
+        client = workshop.http(
+            "alpha", "owner", by="cookie", headers={"Sec-Fetch-Site": "cross-site"}
+        )
 
         forged = await client.patch("/api/v1/tenant", json={"name": "Hacked"})
-        silent = await client.patch("/api/v1/tenant", json={"name": "Hacked"}, headers={"Sec-Fetch-Site": "", "Origin": "http://evil.test"})
+        silent = await client.patch(
+            "/api/v1/tenant",
+            json={"name": "Hacked"},
+            headers={"Sec-Fetch-Site": "", "Origin": "http://evil.test"},
+        )
         own = await client.patch(
-            "/api/v1/tenant", json={"name": "Mine"}, headers={"Sec-Fetch-Site": "", "Origin": "http://trophenix.test"}
+            "/api/v1/tenant",
+            json={"name": "Mine"},
+            headers={"Sec-Fetch-Site": "", "Origin": "http://trophenix.test"},
         )
         read = await client.get("/api/v1/tenant")
 
@@ -210,15 +287,26 @@ class TestRefusals:
 
     async def test_a_wrong_credential_is_never_taken_for_none(self, workshop: Platform) -> None:
         client = workshop.http(None, None)
-        shown = [{"Authorization": f"Bearer {word}"} for word in ("x", "troph_sk_live_x", "\xe9", "troph_sk_live_" + "0" * 38)]
+        shown = [
+            {"Authorization": f"Bearer {word}"}
+            for word in ("x", "troph_sk_live_x", "\xe9", "troph_sk_live_" + "0" * 38)
+        ]
 
         answers = [
             await client.post(
                 "/api/v1/auth/sign-in",
                 json={"email": "a@b.c", "password": "x"},
-                headers=[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+                headers=[
+                    (name.encode(), value.encode("latin-1")) for name, value in headers.items()
+                ],
             )
-            for headers in [*shown, {"X-Api-Key": "nonsense"}, {"Cookie": "trophenix_session=nonsense"}]
+            for headers in [
+                *shown,
+                {"X-Api-Key": "nonsense"},
+                {"Cookie": "trophenix_session=nonsense"},
+            ]
         ]
 
-        assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(401, "unauthenticated")}
+        assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {
+            (401, "unauthenticated")
+        }

@@ -232,7 +232,9 @@ async def _add(ctx: Context, name: str, given: NewThing | None = None) -> Thing:
 @operation(name="thing.list", title="Things", http=GET("/things"), permission="thing.read")
 async def list_things(ctx: Context, query: ThingsQuery) -> Page[Thing]:
     """Everything in the workshop."""
-    return Page(await ctx.db.all(_ALL, q=query.q, least=query.least, since=query.since, limit=query.limit))
+    return Page(
+        await ctx.db.all(_ALL, q=query.q, least=query.least, since=query.since, limit=query.limit)
+    )
 
 
 @operation(name="thing.read", title="A thing", http=GET("/things/{id}"), permission="thing.read")
@@ -258,17 +260,29 @@ async def create_thing(ctx: Context, given: NewThing) -> Thing:
     return made
 
 
-@operation(name="thing.update", title="Change a thing", http=PATCH("/things/{id}"), permission="thing.write")
+@operation(
+    name="thing.update",
+    title="Change a thing",
+    http=PATCH("/things/{id}"),
+    permission="thing.write",
+)
 async def update_thing(ctx: Context, given: ThingChange) -> Thing:
     """Change a thing's name or pieces."""
     await ctx.db.one(_ONE, id=given.id)
-    changed = await ctx.db.first(_CHANGE, id=given.id, name=given.name, pieces=given.pieces, version=ctx.expected_version)
+    changed = await ctx.db.first(
+        _CHANGE, id=given.id, name=given.name, pieces=given.pieces, version=ctx.expected_version
+    )
     if changed is None:
         raise PreconditionFailed
     return changed
 
 
-@operation(name="thing.delete", title="Remove a thing", http=DELETE("/things/{id}"), permission="thing.manage")
+@operation(
+    name="thing.delete",
+    title="Remove a thing",
+    http=DELETE("/things/{id}"),
+    permission="thing.manage",
+)
 async def delete_thing(ctx: Context, given: OneThing) -> None:
     """Remove a thing."""
     if await ctx.db.first(_REMOVE, id=given.id) is None:
@@ -285,11 +299,19 @@ async def delete_thing(ctx: Context, given: OneThing) -> None:
 )
 async def import_things(ctx: Context, given: ThingFile) -> Read:
     """Count the lines of a file."""
-    content = given.file.path.read_bytes()
-    return Read(content.count(b"\n"), given.note, given.pieces, given.file.size_bytes, given.file.file_name)
+    content = await asyncio.to_thread(given.file.path.read_bytes)
+    ctx.audit("Read a file")
+    return Read(
+        content.count(b"\n"), given.note, given.pieces, given.file.size_bytes, given.file.file_name
+    )
 
 
-@operation(name="thing.export", title="Take things along", http=GET("/things/export"), permission="thing.read")
+@operation(
+    name="thing.export",
+    title="Take things along",
+    http=GET("/things/export"),
+    permission="thing.read",
+)
 async def export_things(ctx: Context) -> Download:
     """The things' names, one per line."""
     path = temporary_file(".txt")
@@ -298,7 +320,12 @@ async def export_things(ctx: Context) -> Download:
 
 
 @operation(
-    name="thing.secret", title="A secret", http=POST("/things/secret"), permission="thing.write", confidential=True, status=201
+    name="thing.secret",
+    title="A secret",
+    http=POST("/things/secret"),
+    permission="thing.write",
+    confidential=True,
+    status=201,
 )
 async def make_secret(ctx: Context) -> Secret:
     """Say a word that is never said again."""
@@ -306,32 +333,42 @@ async def make_secret(ctx: Context) -> Secret:
     return Secret("sesame-open-the-door")
 
 
-@operation(name="thing.explode", title="Fail", http=POST("/things/explode"), permission="thing.write")
+@operation(
+    name="thing.explode", title="Fail", http=POST("/things/explode"), permission="thing.write"
+)
 async def explode(ctx: Context) -> Thing:
     """Fail after a change."""
     await _add(ctx, "half done")
     raise RuntimeError("the password of postgresql://root:hunter2@db is hunter2")
 
 
-@operation(name="thing.explode_reading", title="Fail", http=GET("/things/explode"), permission="thing.read")
-async def explode_reading(ctx: Context) -> Thing:
+@operation(
+    name="thing.explode_reading", title="Fail", http=GET("/things/explode"), permission="thing.read"
+)
+async def explode_reading(_ctx: Context) -> Thing:
     """Fail while reading."""
     raise RuntimeError("the password of postgresql://root:hunter2@db is hunter2")
 
 
 @operation(name="thing.nobodys", title="Nobody's", http=GET("/things/nobodys"))
-async def nobodys(ctx: Context) -> Probed:
+async def nobodys(_ctx: Context) -> Probed:
     """Was given no permission, so nobody may."""
     return Probed(done=True)
 
 
 @operation(name="thing.hidden", title="Without a route", permission="thing.special", effect="read")
-async def hidden(ctx: Context) -> Probed:
+async def hidden(_ctx: Context) -> Probed:
     """Only an explicit grant gives it, and it has no route of its own."""
     return Probed(done=True)
 
 
-@operation(name="thing.held", title="Make a thing slowly", http=POST("/things/held"), permission="thing.write", status=201)
+@operation(
+    name="thing.held",
+    title="Make a thing slowly",
+    http=POST("/things/held"),
+    permission="thing.write",
+    status=201,
+)
 async def make_held(ctx: Context, given: NewThing) -> Thing:
     """Make a thing, stopping at the gate of its name before the end."""
     made = await _add(ctx, given.name, given)
@@ -339,19 +376,34 @@ async def make_held(ctx: Context, given: NewThing) -> Thing:
     return made
 
 
-@operation(name="thing.nest", title="Make a thing by another operation", http=POST("/things/nest"), permission="thing.write")
+@operation(
+    name="thing.nest",
+    title="Make a thing by another operation",
+    http=POST("/things/nest"),
+    permission="thing.write",
+)
 async def nest(ctx: Context, given: NewThing) -> Thing:
     """Make a thing through `thing.create`."""
     return await ctx.call("thing.create", given)
 
 
-@operation(name="thing.take", title="Count against the limit", http=POST("/things/take"), permission="thing.write")
+@operation(
+    name="thing.take",
+    title="Count against the limit",
+    http=POST("/things/take"),
+    permission="thing.write",
+)
 async def take(ctx: Context, given: Taking) -> Taken:
     """Use up the limit, or give back."""
     return Taken(await ctx.use_limit("things", given.amount))
 
 
-@operation(name="thing.rumour", title="Announce what was not declared", http=POST("/things/rumour"), permission="thing.write")
+@operation(
+    name="thing.rumour",
+    title="Announce what was not declared",
+    http=POST("/things/rumour"),
+    permission="thing.write",
+)
 async def rumour(ctx: Context) -> Probed:
     """Emit an event that this operation did not declare."""
     await _add(ctx, "rumour")
@@ -366,7 +418,13 @@ async def greeting(ctx: Context) -> Greeting:
     return Greeting(chosen.greeting, chosen.seats)
 
 
-@operation(name="batch.run", title="Make many", http=POST("/batches"), permission="thing.manage", background=True)
+@operation(
+    name="batch.run",
+    title="Make many",
+    http=POST("/batches"),
+    permission="thing.manage",
+    background=True,
+)
 async def run_batch(ctx: Context, given: Batch) -> BatchDone:
     """Make things one by one, telling how far it is."""
     for index, name in enumerate(given.names, 1):
@@ -385,7 +443,9 @@ async def run_batch(ctx: Context, given: Batch) -> BatchDone:
     return BatchDone(len(given.names))
 
 
-@operation(name="batch.order", title="Order many", http=POST("/batches/order"), permission="thing.manage")
+@operation(
+    name="batch.order", title="Order many", http=POST("/batches/order"), permission="thing.manage"
+)
 async def order_batch(ctx: Context, given: Batch) -> Ordered:
     """Submit `batch.run`, and fail afterwards when asked to."""
     job = await ctx.submit("batch.run", given)
@@ -394,7 +454,9 @@ async def order_batch(ctx: Context, given: Batch) -> Ordered:
     return Ordered(job)
 
 
-@operation(name="probe.read", title="Call another", http=POST("/probe/read"), effect="read", scope="public")
+@operation(
+    name="probe.read", title="Call another", http=POST("/probe/read"), effect="read", scope="public"
+)
 async def probe_read(ctx: Context, given: Probe) -> Probed:
     """Call an operation from inside a reading one."""
     await ctx.call(given.operation)

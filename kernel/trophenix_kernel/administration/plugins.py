@@ -234,7 +234,7 @@ async def disable_plugin(ctx: Call, given: OnePlugin) -> PluginView:
         store.SET_STATE, plugin_id=given.plugin_id, state="DISABLED", changed_by=ctx.actor.user_id
     )
     if changed is None:
-        raise Conflict(f"{given.plugin_id} is not switched on.", code="plugin_not_enabled")
+        raise Conflict(f"{given.plugin_id} is not switched on.", code="plugin_is_off")
     ctx.audit("Module switched off", target=given.plugin_id)
     _seen_at_once(ctx)
     hooks = services(ctx).hooks
@@ -293,7 +293,7 @@ async def change_settings(ctx: Call, given: SettingsChange) -> SettingsValue:
         raise Conflict(
             f"{given.plugin_id} was never switched on here.",
             next_step="Switch it on first.",
-            code="plugin_not_enabled",
+            code="plugin_is_off",
         )
     ctx.audit("Module settings changed", target=given.plugin_id)
     _seen_at_once(ctx)

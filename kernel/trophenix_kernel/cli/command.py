@@ -12,7 +12,7 @@ from typing import Any
 
 from trophenix_kernel.runtime.errors import RuntimeFailure
 from trophenix_kernel.settings import Settings, SettingsInvalid
-from trophenix_sdk.errors import TrophenixError
+from trophenix_sdk.errors import TrophenixError, Unavailable
 
 EPILOG = """\
 Every command but `up` works on TROPHENIX_DATABASE_URL (PostgreSQL 15 to 18) and TROPHENIX_NATS_URL;
@@ -122,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for noisy in ("asyncio", "nats", "taskiq", "httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Its own report of a server that does not answer is a traceback; whoever asked the server says it in a line.
+    logging.getLogger("nats").setLevel(logging.CRITICAL)
     if getattr(asked, "strict", False):
         os.environ["TROPHENIX_STRICT"] = "true"
     if getattr(asked, "safe", False):
@@ -129,7 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(asked)
     except TrophenixError as error:
-        _tell(str(error), error.next_step)
+        faults = [f"\n  {fault.pointer or '/'}: {fault.message}" for fault in error.problems]
+        _tell(f"{error}{''.join(faults)}", error.next_step)
         return 1
     except SettingsInvalid as error:
         _tell(str(error), "")
@@ -139,6 +142,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        told = _database_fault(error)
+        if told is None:
+            raise
+        _tell(f"{told.detail} ({error})", "Check TROPHENIX_DATABASE_URL, and that the server runs.")
+        return 1
+
+
+def _database_fault(error: Exception) -> TrophenixError | None:
+    """What the platform calls a failure to reach or enter the database, when it is one."""
+    import asyncpg
+
+    from trophenix_kernel.storage.failures import translate
+
+    told = translate(error)
+    if isinstance(told, TrophenixError):
+        return told
+    return (
+        Unavailable("The database refuses.") if isinstance(error, asyncpg.PostgresError) else None
+    )
 
 
 def _run(asked: argparse.Namespace) -> int:

@@ -119,7 +119,10 @@ async def tenants(settings: Settings, *, as_json: bool) -> int:
 
 async def call(settings: Settings, operation: str, tenant: str, email: str, given: str) -> int:
     """Run one operation as a person and print its answer."""
-    text = Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+    try:
+        text = Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"--input names a file that cannot be read: {error}") from error
     try:
         document = msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.MsgspecError as error:
@@ -173,7 +176,12 @@ async def doctor(settings: Settings) -> int:
             await connection.close()
     try:
         bus: Any = await cast("Any", nats).connect(
-            settings.nats_url, connect_timeout=3, max_reconnect_attempts=0, allow_reconnect=False
+            settings.nats_url,
+            connect_timeout=3,
+            # Not 0, which means for ever.
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0.1,
+            allow_reconnect=False,
         )
         await bus.jetstream().account_info()
         await bus.close()
@@ -191,7 +199,7 @@ async def doctor(settings: Settings) -> int:
                 say(
                     f"plugin {record.id or record.key}",
                     "; ".join(str(problem) for problem in record.errors)
-                    or ("" if record.serves else record.state),
+                    or ("" if record.serves or settings.safe else record.state),
                     record.version,
                 )
         except TrophenixError as error:

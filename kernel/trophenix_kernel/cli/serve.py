@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 from collections.abc import Callable
 from typing import Any
 
 from trophenix_kernel.composition import Kernel
+from trophenix_kernel.events.reach import bus_answers
 from trophenix_kernel.scheduler import Scheduler
 from trophenix_kernel.settings import Settings
 from trophenix_kernel.web.application import build, recognition_of
@@ -68,7 +70,8 @@ class _Lifespan:
                 try:
                     self._kernel = await Kernel.compose(self._settings)
                     await self._kernel.start()
-                    self._app = build(self._kernel)
+                    nats = functools.partial(bus_answers, self._settings.nats_url)
+                    self._app = build(self._kernel, probes={"nats": nats})
                 except Exception as error:  # noqa: BLE001 - the server is told, whatever it is
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return

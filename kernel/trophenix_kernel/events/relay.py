@@ -49,7 +49,7 @@ class OutboxRow(msgspec.Struct, frozen=True):
     request_id: str
 
 
-class CloudEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+class CloudEvent(msgspec.Struct, frozen=True):
     """The envelope on the bus.
 
     Source: CloudEvents 1.0.2, JSON format.
@@ -129,7 +129,7 @@ class Relay:
             except (NatsError, OSError, TimeoutError) as error:
                 _log.warning("the event bus does not answer, events wait: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, it is logged and told
                 # A relay that ended here would leave every later event waiting, and nobody would notice.
                 _log.exception("the relay begins anew")
                 await asyncio.sleep(RETRY_SECONDS)

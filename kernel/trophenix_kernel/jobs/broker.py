@@ -61,7 +61,9 @@ class JobTable:
 
     async def claim(self, cluster: str, amount: int) -> list[Claimed]:
         """Take due jobs; each is nobody else's until its lease ends."""
-        return await Platform(self._clusters.of(cluster)).all(_CLAIM, amount=amount, lease=self.lease)
+        return await Platform(self._clusters.of(cluster)).all(
+            _CLAIM, amount=amount, lease=self.lease
+        )
 
     async def report(
         self, cluster: str, job: Claimed, done: int | None = None, total: int | None = None

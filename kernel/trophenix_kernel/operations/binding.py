@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, get_origin, cast
+from typing import Annotated, Any, Final, cast, get_origin
 
 import msgspec
 
@@ -128,7 +128,9 @@ def from_document(kind: type[msgspec.Struct], document: Mapping[str, Any], *, st
         whole = None
     if fields.uploads and not problems:
         return _with_uploads(fields, document, strict=strict)
-    problems.extend(faults(document, kind, "", strict=strict))
+    # What is unknown has been told already, each at its place; a struct that forbids it would tell it again, at none.
+    known = {name: value for name, value in document.items() if name in fields.names}
+    problems.extend(faults(known, kind, "", strict=strict))
     if not problems:
         problems.append(FieldProblem("", "invalid", str(whole)))
     raise _invalid(problems)
@@ -282,9 +284,8 @@ def _escape(name: str) -> str:
 
 
 def _name_of(value: Any) -> str:
-    return {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}.get(
-        type(value), "a number"
-    )
+    kinds = ((list, "an array"), (str, "a string"), (bool, "a boolean"), (type(None), "null"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "a number")
 
 
 def _not_json(error: Exception) -> Invalid:

@@ -56,7 +56,8 @@ class StoredAnswer(msgspec.Struct, frozen=True):
 
 
 _STORED: Final = Query(
-    "select status, body from kernel.idempotency_keys where actor_id = :actor and key = :key", StoredAnswer
+    "select status, body from kernel.idempotency_keys where actor_id = :actor and key = :key",
+    StoredAnswer,
 )
 
 

@@ -17,6 +17,7 @@ _ = gettext_lazy("kernel")
 
 WIDTH, HEIGHT = 1000, 300
 MOST_SERIES = 6
+MOST_NAMES = 12
 
 Point = tuple[float, float]
 
@@ -81,7 +82,7 @@ def _plot(kind: str, data: ChartData, caption: str, language: Language) -> Marku
     )
     return Markup(
         '<figure class="tx-chart"><figcaption class="tx-sr-only">{caption}</figcaption>'
-        '<div class="tx-chart-legend" aria-hidden="true">{legend}</div>'
+        "{legend}"
         '<div class="tx-chart-grid" aria-hidden="true"><div class="tx-chart-y">{levels}</div>'
         '<div class="tx-chart-plot"><div class="tx-chart-rules">{rules}</div>'
         '<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" focusable="false">{drawn}</svg>'
@@ -89,15 +90,15 @@ def _plot(kind: str, data: ChartData, caption: str, language: Language) -> Marku
         '<div class="tx-chart-corner"></div><div class="tx-chart-x{even}">{below}</div></div>{table}</figure>'
     ).format(
         caption=caption,
-        legend=_legend([language.text(line.label) for line in series]),
+        legend=_legend([language.text(line.label) for line in series]) if len(series) > 1 else "",
         levels=levels,
         rules=Markup("<b></b>") * len(scale),
         width=WIDTH,
         height=HEIGHT,
         drawn=drawn,
         columns=columns,
-        even=" tx-chart-even" if kind == "bars" else "",
-        below=_below(labels, every=max(1, math.ceil(len(labels) / 7)), all_places=kind == "bars"),
+        even=_even(labels) if kind == "bars" else "",
+        below=_below(labels, every=_every(data), all_places=kind == "bars"),
         table=_table(data, labels, caption, language),
     )
 
@@ -157,10 +158,26 @@ def _split(data: ChartData, caption: str, language: Language) -> Markup:
 
 
 def _legend(names: Sequence[str]) -> Markup:
+    return Markup('<div class="tx-chart-legend" aria-hidden="true">{}</div>').format(_keys(names))
+
+
+def _keys(names: Sequence[str]) -> Markup:
     return Markup("").join(
         Markup('<span class="tx-key tx-s{}">{}</span>').format(number, name)
         for number, name in enumerate(names, 1)
     )
+
+
+def _even(labels: Sequence[str]) -> str:
+    """The classes of names that stand under their bars; long ones stand on end where there is little room."""
+    return " tx-chart-even" + (" tx-chart-long" if max(map(len, labels)) > 4 else "")
+
+
+def _every(data: ChartData) -> int:
+    """Days stand in a row, so some may go without their name; a sport or a country without its name says nothing."""
+    if len(data.labels) <= MOST_NAMES and isinstance(data.labels[0], str):
+        return 1
+    return max(1, math.ceil(len(data.labels) / 7))
 
 
 def _below(labels: Sequence[str], every: int, *, all_places: bool) -> Markup:

@@ -354,7 +354,7 @@ def kpi_card(kpi: Kpi, value: KpiValue, language: Language, *, href: str = "") -
         change="" if value.change is None else sign + language.percent(change),
         rising=change >= 0,
         better=(change >= 0) == (value.good == "up"),
-        versus=value.versus,
+        versus="" if value.change is None else value.versus,
         spark=charts.sparkline(value.recent),
         href=href or kpi.href,
     )

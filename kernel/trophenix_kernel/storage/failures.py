@@ -25,8 +25,11 @@ def translate(error: BaseException) -> BaseException:
     """The platform's error for a database failure; anything unknown comes back as it was."""
     if isinstance(error, asyncpg.PostgresError):
         return _translate_refusal(error)
-    # The driver says so too when it is used wrongly, for example by two statements at once; that must stay visible as a fault.
-    lost = isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)
+    # An InterfaceError may also say that the driver is used wrongly, for example by two statements at once; that must stay visible as a
+    # fault. An InternalClientError is its confusion when the server closes a connection the moment it is used.
+    lost = isinstance(error, asyncpg.InternalClientError) or (
+        isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)
+    )
     if lost or isinstance(error, (OSError, TimeoutError)):
         return Unavailable(
             "The database does not answer.",

@@ -286,8 +286,8 @@ class Pool:
                 "jsonb",
                 schema="pg_catalog",
                 format="binary",
-                encoder=lambda value: b"\x01" + _as_json(value),
-                decoder=lambda data: msgspec.Raw(data[1:]),
+                encoder=_document,
+                decoder=_raw,
             )
         except BaseException as error:
             self._count -= 1
@@ -320,6 +320,14 @@ def _check_role(role: str) -> None:
     if not role or not ROLE_PATTERN.issuperset(role):
         message = f"{role!r} is not a role name of this platform"
         raise ValueError(message)
+
+
+def _document(value: Any) -> bytes:
+    return b"\x01" + _as_json(value)
+
+
+def _raw(data: bytes) -> msgspec.Raw:
+    return msgspec.Raw(data[1:])
 
 
 def _as_json(value: Any) -> bytes:

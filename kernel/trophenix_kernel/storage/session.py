@@ -209,7 +209,12 @@ class Transaction:
         try:
             if not lease.abandoned and _in_transaction(lease):
                 await lease.message("rollback")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ):
             # The server undoes what a lost connection began; the caller's own error must not be hidden by this one.
             lease.connection.terminate()
         finally:

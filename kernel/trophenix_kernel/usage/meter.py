@@ -112,5 +112,5 @@ class Meter:
         for write in self._beside:
             try:
                 await write()
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, it is logged and told
                 _log.exception("could not write what was gathered")

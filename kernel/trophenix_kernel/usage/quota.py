@@ -28,6 +28,7 @@ CALLS_PER_MINUTE: Final[dict[str, int]] = {"api": 100, "voice": 30, "admin": 200
 MINUTE: Final = 60
 DAY: Final = 86_400
 
+
 class Lease(msgspec.Struct, frozen=True):
     """Calls taken out of a window, and how many of it are taken in all."""
 
@@ -148,15 +149,14 @@ class Quota:
             maximum=limit,
             amount=max(1, (limit - window.used) // 20),
         )
-        if row is not None:
-            window.used = row.used
-            window.left += row.granted
+        window.used = row.used if row is not None else limit
+        window.left += row.granted if row is not None else 0
 
 
 def headers_of(standing: Standing) -> tuple[tuple[bytes, bytes], ...]:
     """The standing as response headers, as they are sent.
 
-    Source: draft-ietf-httpapi-ratelimit-headers-09 for ``RateLimit`` and ``RateLimit-Policy``; the ``X-`` forms are what older clients read.
+    Source: draft-ietf-httpapi-ratelimit-headers-09 for ``RateLimit`` and ``RateLimit-Policy``; older clients read the ``X-`` forms.
     """
     policy = standing.policy.encode()
     limit, remaining, reset = (

@@ -55,7 +55,13 @@ def build(kernel: Kernel, *, probes: Mapping[str, Probe] | None = None) -> Gatew
             *desk_handlers(),
         ],
         openapi_config=None,
-        exception_handlers={TrophenixError: on_refusal, HTTPException: on_http_error, Exception: on_failure},
+        # Who starts the process decides what is logged where.
+        logging_config=None,
+        exception_handlers={
+            TrophenixError: on_refusal,
+            HTTPException: on_http_error,
+            Exception: on_failure,
+        },
         request_max_body_size=kernel.settings.max_upload_bytes,
         state=State({"kernel": kernel, "face": face, "recognition": recognition}),
     )

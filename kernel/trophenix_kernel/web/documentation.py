@@ -182,7 +182,7 @@ def api_page(document: Document, language: Language, wanted: str = "") -> ApiPag
         _module(tag, by_tag.get(tag["name"], []), words, language) for tag in document["tags"]
     ]
     shown = tuple(module for module in modules if module.operations)
-    used = set(_leads_to(document, shown)) if words else None
+    used = set(_leads_to(document, shown, language)) if words else None
     schemas = document["components"]["schemas"]
     return ApiPage(
         title=language.message("The API"),
@@ -190,8 +190,8 @@ def api_page(document: Document, language: Language, wanted: str = "") -> ApiPag
         schemas=tuple(
             SchemaEntry(
                 name=name,
-                text=prose(schema.get("description", "")),
-                fields=_fields(schema, document),
+                text=prose(language.message(schema.get("description", ""))),
+                fields=_fields(schema, document, language),
             )
             for name, schema in schemas.items()
             if used is None or name in used
@@ -265,8 +265,8 @@ def _entry(
         permission=described["x-permission"] or "",
         effect=described["x-effect"],
         public=described.get("security") == [],
-        parameters=tuple(_parameter(parameter) for parameter in parameters),
-        body=_fields(media.get("schema", {}), document),
+        parameters=tuple(_parameter(parameter, language) for parameter in parameters),
+        body=_fields(media.get("schema", {}), document, language),
         body_type=body_type,
         body_example=_pretty(media.get("example", msgspec.UNSET)),
         answers=tuple(
@@ -278,8 +278,8 @@ def _entry(
     )
 
 
-def _parameter(parameter: Document) -> Field:
-    field = _field(parameter["name"], parameter["schema"], required=parameter["required"])
+def _parameter(parameter: Document, language: Language) -> Field:
+    field = _field(parameter["name"], parameter["schema"], language, required=parameter["required"])
     return msgspec.structs.replace(
         field, place=parameter["in"], text=parameter.get("description", field.text)
     )
@@ -299,42 +299,47 @@ def _answer(status: str, answer: Document, document: Document, language: Languag
     )
 
 
-def _fields(schema: Document, document: Document) -> tuple[Field, ...]:
+def _fields(schema: Document, document: Document, language: Language) -> tuple[Field, ...]:
     schema = _resolve(schema, document)
     required = frozenset(schema.get("required", ()))
     return tuple(
-        _field(name, inner, required=name in required)
+        _field(name, inner, language, required=name in required)
         for name, inner in schema.get("properties", {}).items()
     )
 
 
-def _field(name: str, schema: Document, *, required: bool) -> Field:
+def _field(name: str, schema: Document, language: Language, *, required: bool) -> Field:
     return Field(
         name=name,
-        kind=_kind(schema),
+        kind=_kind(schema, language),
         schema=_schema_name(schema),
         required=required,
         text=schema.get("description", ""),
-        rules=", ".join(_rules(schema)),
+        rules=", ".join(_rules(schema, language)),
     )
 
 
-def _kind(schema: Document) -> str:
+def _kind(schema: Document, language: Language) -> str:
     if "$ref" in schema:
         return schema["$ref"].removeprefix(_SCHEMAS)
     if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(_kind(choice) for choice in schema["anyOf"]))
+        word = language.message("or")
+        return f" {word} ".join(
+            dict.fromkeys(_kind(choice, language) for choice in schema["anyOf"])
+        )
     if "enum" in schema:
-        return "one of"
+        return language.message("one of")
     if schema.get("type") == "array":
-        return f"list of {_kind(schema.get('items') or {})}"
-    kind = schema.get("type", "")
-    return _FORMATS.get(schema.get("format", "")) or _TYPES.get(kind, kind or "any value")
+        what = _kind(schema.get("items") or {}, language)
+        return language.message("list of %(what)s") % {"what": what}
+    kind: str = schema.get("type", "")
+    word = _FORMATS.get(schema.get("format", "")) or _TYPES.get(kind, kind or "any value")
+    return language.message(word)
 
 
-def _rules(schema: Document) -> Iterator[str]:
+def _rules(schema: Document, language: Language) -> Iterator[str]:
     for choice in schema.get("anyOf", ()):
-        yield from _rules(choice)
+        yield from _rules(choice, language)
     if "enum" in schema:
         yield " · ".join(str(value) for value in schema["enum"])
     for key, sign in (
@@ -346,13 +351,17 @@ def _rules(schema: Document) -> Iterator[str]:
         if key in schema:
             yield f"{sign}{schema[key]}"
     if "minLength" in schema or "maxLength" in schema:
-        yield f"{schema.get('minLength', 0)}…{schema.get('maxLength', '')} characters"
+        yield language.message("%(least)s to %(most)s characters") % {
+            "least": schema.get("minLength", 0),
+            "most": schema.get("maxLength", "∞"),
+        }
     if "maxItems" in schema:
-        yield f"at most {schema['maxItems']}"
+        yield language.message("at most %(most)s") % {"most": schema["maxItems"]}
     if "pattern" in schema:
         yield schema["pattern"]
     if schema.get("default") is not None:
-        yield f"default {msgspec.json.encode(schema['default']).decode()}"
+        value = msgspec.json.encode(schema["default"]).decode()
+        yield language.message("otherwise %(value)s") % {"value": value}
 
 
 def _schema_name(schema: Document) -> str:
@@ -362,7 +371,9 @@ def _schema_name(schema: Document) -> str:
     return ""
 
 
-def _leads_to(document: Document, modules: tuple[ModuleEntry, ...]) -> Iterator[str]:
+def _leads_to(
+    document: Document, modules: tuple[ModuleEntry, ...], language: Language
+) -> Iterator[str]:
     """Names of the schemas that the shown operations speak of, and of those they are made of."""
     waiting = [
         name
@@ -380,7 +391,7 @@ def _leads_to(document: Document, modules: tuple[ModuleEntry, ...]) -> Iterator[
         if name and name not in seen:
             seen.add(name)
             yield name
-            waiting.extend(field.schema for field in _fields(schemas[name], document))
+            waiting.extend(field.schema for field in _fields(schemas[name], document, language))
 
 
 def _resolve(part: Document, document: Document) -> Document:

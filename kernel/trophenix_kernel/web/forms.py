@@ -78,6 +78,9 @@ async def _read(form: Form, parser: Any, chunks: AsyncIterator[bytes], max_bytes
     size = 0
     try:
         async for chunk in chunks:
+            if not chunk:
+                # The parser takes nothing for the end; a server may hand over an empty piece at any time.
+                continue
             total += len(chunk)
             if total > max_bytes:
                 raise TooLarge(

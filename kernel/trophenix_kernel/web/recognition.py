@@ -29,7 +29,16 @@ LOCALES: Final = ("en", "fr")
 class Seen:
     """What a request shows of its sender, before anything is looked up."""
 
-    __slots__ = ("bearer", "cookie", "forwarded", "from_cookie", "host", "ip", "language", "tenant_word")
+    __slots__ = (
+        "bearer",
+        "cookie",
+        "forwarded",
+        "from_cookie",
+        "host",
+        "ip",
+        "language",
+        "tenant_word",
+    )
 
     def __init__(
         self, *, bearer: str, cookie: str, tenant_word: str, host: str, language: str, ip: str
@@ -139,7 +148,11 @@ class Recognition:
                 ip=ip,
             )
         rights = await self.decisions.of(identity, entry.record)
-        activated = await self.activations.of(entry.record.id) if rights is not NO_RIGHTS else NOTHING_ACTIVATED
+        activated = (
+            await self.activations.of(entry.record.id)
+            if rights is not NO_RIGHTS
+            else NOTHING_ACTIVATED
+        )
         return Caller(
             identity=identity,
             entry=entry,

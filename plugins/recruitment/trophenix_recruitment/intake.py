@@ -39,6 +39,8 @@ STRETCH_ROWS: Final = 250
 """Rows that are checked before other calls get their turn: a few milliseconds."""
 
 _ENCODE: Final = msgspec.json.Encoder().encode
+Added = tuple[Known, int, SearchKeys]
+"""A new athlete, the number of its row, and its keys."""
 Row = RawRow | RowProblem
 
 
@@ -95,7 +97,6 @@ class Intake:
         self._step = max(step, STRETCH_ROWS)
         self._total = total
         self._reported = 0
-        self._seq = 0
         self._checker = RowChecker(headings, mapping, today)
         visible = any(column.target == "visibility" for column in mapping.columns)
         self._matcher = Matcher(says_visibility=visible)
@@ -116,14 +117,15 @@ class Intake:
         source = iter(rows)
         while True:
             lines = Lines()
+            before = self.tally.total
             judged = await self._checked(source, lines)
-            if not (judged or lines.seqs):
+            if self.tally.total == before:
                 break
             stored = await self._comparable(judged) if used else []
             added = await self._recognised(judged, stored, lines)
             if added and counted:
                 await self._ctx.use_limit(LIMIT, len(added))
-            await imports.add_athletes(self._ctx.db, added, self._ctx.now)
+            await imports.add_athletes(self._ctx.db, self.batch_id, added, self._ctx.now)
             await self._keep(lines)
             await self._propose(added, stored)
             used += len(added)
@@ -133,7 +135,7 @@ class Intake:
         """The accepted rows of the next chunk; what becomes of the others goes to *lines*."""
         judged: list[_Judged] = []
         check = self._checker.check
-        seq = self._seq
+        seq = self.tally.total
         last = seq + CHUNK_ROWS
         while seq < last and (stretch := list(islice(source, STRETCH_ROWS))):
             for row in stretch:
@@ -160,7 +162,7 @@ class Intake:
                         )
                     )
             await self._pause(seq)
-        self._seq = seq
+        self.tally.total = seq
         return judged
 
     async def _pause(self, done: int) -> None:
@@ -186,13 +188,13 @@ class Intake:
 
     async def _recognised(
         self, judged: Sequence[_Judged], stored: Sequence[Known], lines: Lines
-    ) -> list[tuple[Known, SearchKeys]]:
+    ) -> list[Added]:
         """The new athletes among the rows; known ones are changed where something new was said."""
         matcher = self._matcher
         matcher.begin(stored, all_have_ids=all(one.ids for one in judged))
         fresh = iter(new_ids(len(judged)))
-        added: list[tuple[Known, SearchKeys]] = []
-        changed: list[tuple[Known, Known]] = []
+        added: list[Added] = []
+        changed: list[Known] = []
         for count, one in enumerate(judged, start=1):
             verdict = matcher.decide(one.row.line, one.draft, one.keys, one.ids, fresh)
             outcome, after = verdict.outcome, verdict.after
@@ -200,10 +202,10 @@ class Intake:
             version: int | None = None
             before: bytes | None = None
             if outcome == "imported" and after is not None:
-                added.append((after, one.keys))
+                added.append((after, one.seq, one.keys))
                 version = 1
             elif verdict.before is not None and after is not None:
-                changed.append((verdict.before, after))
+                changed.append(after)
                 version = (after.version or 0) + 1
                 before = _ENCODE(verdict.before.draft)
             elif verdict.problem is not None:
@@ -214,10 +216,10 @@ class Intake:
         await self._change(changed)
         return added
 
-    async def _change(self, changed: Sequence[tuple[Known, Known]]) -> None:
+    async def _change(self, changed: Sequence[Known]) -> None:
         rows = [
-            (after.id, after.version or 0, after.draft, [one for one in after.ids if one not in before.ids])
-            for before, after in sorted(changed, key=lambda pair: pair[1].id)
+            (after.id, after.version or 0, after.draft)
+            for after in sorted(changed, key=lambda known: known.id)
         ]
         if await imports.change_athletes(self._ctx.db, rows, self._ctx.now) != len(rows):
             raise Conflict(
@@ -227,42 +229,27 @@ class Intake:
             )
 
     async def _keep(self, lines: Lines) -> None:
-        self.tally.total += len(lines.seqs)
         if self.kept is None:
             await imports.add_lines(self._ctx.db, self.batch_id, lines)
-            return
-        kept = self.kept
-        for index, status in enumerate(lines.statuses):
-            if status != "imported" or lines.problems[index] is not None:
-                # The athletes of a look are gone when it is over.
-                kept.add(
-                    lines.seqs[index],
-                    lines.lines[index],
-                    status,
-                    None if status == "imported" else lines.athletes[index],
-                    None,
-                    lines.problems[index],
-                    lines.raws[index],
-                    None,
-                )
+        else:
+            self.kept.extend(lines)
 
     async def _propose(
-        self, added: Sequence[tuple[Known, SearchKeys]], stored: Sequence[Known]
+        self, added: Sequence[Added], stored: Sequence[Known]
     ) -> None:
         """Propose pairs among the new athletes and with stored ones; who shares no key with anybody is not compared at all."""
-        shared: set[object] = set()
+        once: set[object] = set()
         several: set[object] = set()
         for known in stored:
-            shared.update(_blocks(known, search_keys(known.draft).name_sorted))
-        several.update(shared)
-        blocks = [_blocks(known, keys.name_sorted) for known, keys in added]
-        for keys in blocks:
-            for key in keys:
-                (several if key in shared else shared).add(key)
+            once.update(_blocks(known, search_keys(known.draft).name_sorted))
+        several.update(once)
+        for known, _seq, keys in added:
+            for block in _blocks(known, keys.name_sorted):
+                (several if block in once else once).add(block)
         new = [
             Candidate(str(known.id), known.draft)
-            for (known, _keys), keys in zip(added, blocks, strict=True)
-            if not several.isdisjoint(keys)
+            for known, _seq, keys in added
+            if not several.isdisjoint(_blocks(known, keys.name_sorted))
         ]
         if new:
             found = await proposals.among(new, [(known.id, known.draft) for known in stored])
@@ -302,7 +289,8 @@ class Intake:
             noted = _ENCODE([_noted(problem) for problem in problems])
             if isinstance(row, RawRow):
                 raw = _ENCODE(_evidence(self._headings, row))
-        lines.add(seq, row.line, status, athlete_id, version, noted, raw, before)
+        if noted is not None or status != "imported":
+            lines.add(seq, row.line, status, athlete_id, version, noted, raw, before)
 
 
 _REFUSED: Final[dict[RowOutcome, Outcome]] = {
@@ -314,15 +302,9 @@ SAMPLE_PROBLEMS: Final = 20
 _TEXT_KEPT: Final = 2_000
 
 
-def _blocks(known: Known, name: str) -> list[object]:
+def _blocks(known: Known, name: str) -> tuple[object, ...]:
     """What a pair has to share, at least in one, to be worth comparing."""
-    day = known.draft.birth_day
-    blocks: list[object] = list(known.ids)
-    if name:
-        blocks.append(name)
-    if day is not None:
-        blocks.append(day)
-    return blocks
+    return (*known.ids, name or known.id, known.draft.birth_day or known.id)
 
 
 def _noted(problem: RowProblem) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What an athlete is searched and compared by: derived from the draft, stored beside it, never shown."""
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from trophenix_recruitment.model import AthleteDraft, ExternalId
 from trophenix_recruitment.names import name_key
@@ -9,7 +11,7 @@ INDEXED_WORDS: Final = 4
 """So many words of a name are found through an index of their own; longer names through a small one of all long names."""
 
 
-class SearchKeys(NamedTuple):
+class SearchKeys(msgspec.Struct, frozen=True, gc=False):
     """The keys of one athlete.
 
     Attributes:

@@ -12,7 +12,8 @@ def refusal(refused: ImportRefused, pointer: str = "/file") -> TrophenixError:
     if isinstance(refused, FileTooLarge):
         return TooLarge(detail, next_step=next_step, code=refused.code)
     if isinstance(refused, MappingRefused):
-        problems = tuple(FieldProblem("/mapping", refused.code, said) for said in refused.reasons)
+        place = "/mapping" if pointer == "/file" else pointer
+        problems = tuple(FieldProblem(place, refused.code, said) for said in refused.reasons)
     else:
         problems = (FieldProblem(pointer, refused.code, detail),)
     return Invalid(detail, next_step=next_step, problems=problems, code=refused.code)

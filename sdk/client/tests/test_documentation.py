@@ -79,7 +79,7 @@ def test_the_example_script_runs(
     if content is not None:
         file.write_text(content, encoding="utf-8")
 
-    ended = subprocess.run(  # noqa: S603 - our own script
+    ended = subprocess.run(
         [sys.executable, str(EXAMPLE), str(file), *options],
         env={**os.environ, **variables, "PYTHONIOENCODING": "utf-8"},
         capture_output=True,

@@ -223,8 +223,8 @@ class TestFile:
         opened = {
             "memory": lambda: io.BytesIO(CSV),
             "disk": lambda: csv_file.open("rb"),
-            "gzip": lambda: gzip.open(packed),  # noqa: SIM115 - closed below
-            "buffered gzip": lambda: io.BufferedReader(gzip.open(packed)),  # type: ignore[arg-type]  # noqa: SIM115 - closed below
+            "gzip": lambda: gzip.open(packed),
+            "buffered gzip": lambda: io.BufferedReader(gzip.open(packed)),  # type: ignore[arg-type]
         }[kind]()
         with cast("BinaryIO", opened) as file:
             file.read(3)

@@ -63,7 +63,7 @@ def test_both_take_the_same_parameters_and_give_the_same_results(
         other = inspect.getattr_static(waiting, name)
         if isinstance(member, property):
             assert member.fget is not None
-            member, other = member.fget, other.fget  # noqa: PLW2901 - the same property
+            member, other = member.fget, other.fget
         assert told(member) == told(other), name
         given = inspect.signature(member).return_annotation
         awaited = inspect.signature(other).return_annotation

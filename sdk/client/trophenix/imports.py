@@ -195,8 +195,10 @@ class _Report:
 
     @property
     def status(self) -> str:
-        """What became of it: ``applied``, ``applied_with_errors``, ``previewed``, ``reverted``,
-        or what the platform is doing while it is unfinished."""
+        """What became of it.
+
+        ``applied``, ``applied_with_errors``, ``previewed``, ``reverted``, or what the platform is doing while it is unfinished.
+        """
         return self._state.status
 
     @property

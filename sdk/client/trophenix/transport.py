@@ -22,6 +22,7 @@ class BearerKey(httpx.Auth):
         self._key = key
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Put the key on the request; nothing else ever sees it."""
         request.headers["Authorization"] = f"Bearer {self._key.reveal()}"
         yield request
 

@@ -37,9 +37,11 @@ def tenant_table(
     return sa.Table(
         name,
         metadata,
-        sa.Column("tenant_id", sa.Uuid, primary_key=True),
+        sa.Column("tenant_id", sa.Uuid, primary_key=True, server_default=sa.FetchedValue()),
         sa.Column("id", sa.Uuid, primary_key=True),
         *parts,
+        # A plain INSERT stays plain; a statement that wants rows back says RETURNING.
+        implicit_returning=False,
     )
 
 

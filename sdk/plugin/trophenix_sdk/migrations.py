@@ -45,8 +45,10 @@ def secure_tenant_table(name: str) -> None:
     for statement in (
         f"alter table {schema}.{name} enable row level security",
         f"alter table {schema}.{name} force row level security",
-        f"create policy tenant on {schema}.{name} using (tenant_id = {CURRENT_TENANT})"
-        f" with check (tenant_id = {CURRENT_TENANT})",
+        (
+            f"create policy tenant on {schema}.{name} using (tenant_id = {CURRENT_TENANT})"
+            f" with check (tenant_id = {CURRENT_TENANT})"
+        ),
         f"grant select, insert, update, delete on {schema}.{name} to {role}",
     ):
         op.execute(statement)

@@ -336,6 +336,7 @@ class PlatformFactory:
         for root in roots:
             if root not in sys.path:
                 sys.path.insert(0, root)
+                self.servers.sites.add(root)
                 self._stack.callback(_forget, root)
         importlib.invalidate_caches()
         return load_plugins(

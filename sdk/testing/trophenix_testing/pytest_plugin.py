@@ -46,3 +46,16 @@ async def platform(platform_factory: PlatformFactory) -> Platform:
 async def platform_two_clusters(platform_factory: PlatformFactory) -> Platform:
     """Like `platform`, but beta's rows are in a second cluster, which is another PostgreSQL."""
     return await platform_factory(clusters=2)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_platform_factory(trophenix_servers: Servers) -> AsyncIterator[PlatformFactory]:
+    """Like `platform_factory`, but what it makes ends with the module.
+
+    For suites that only look, or undo what they do. Their tests and fixtures run on the module's event loop:
+    ``pytestmark = pytest.mark.asyncio(loop_scope="module")`` and ``@pytest_asyncio.fixture(scope="module", loop_scope="module")``.
+    """
+    from trophenix_testing.platform import PlatformFactory  # noqa: PLC0415 - see above
+
+    async with AsyncExitStack() as stack:
+        yield PlatformFactory(trophenix_servers, stack)

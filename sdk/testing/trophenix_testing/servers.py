@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import secrets
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
@@ -17,6 +18,7 @@ import msgspec
 
 from trophenix_kernel.composition import VERSION, Kernel
 from trophenix_kernel.plugins.compatibility import Host
+from trophenix_kernel.plugins.discovery import discover
 from trophenix_kernel.plugins.loader import LoadedPlugins, load_plugins
 from trophenix_kernel.plugins.model import PluginState
 from trophenix_kernel.plugins.schema import histories
@@ -42,10 +44,12 @@ class Servers:
 
     Attributes:
         secret: the installation's; one for all databases, because they share their server's logins.
+        sites: the folders in which tests have installed plugins of their own.
     """
 
     def __init__(self) -> None:
         self.secret: Final = secrets.token_bytes(32)
+        self.sites: Final[set[str]] = set()
         self._stack = ExitStack()
         self._main: EmbeddedPostgres | None = None
         self._second: EmbeddedPostgres | None = None
@@ -86,7 +90,11 @@ class Servers:
     def installed(self) -> LoadedPlugins:
         """All plugins installed in this environment, imported once."""
         if self._installed is None:
-            self._installed = load_plugins(Host(kernel=VERSION), until=PluginState.REGISTERED)
+            # Not what a test has just written and will take away again.
+            path = [entry for entry in sys.path if entry not in self.sites]
+            self._installed = load_plugins(
+                Host(kernel=VERSION), records=discover(path=path), until=PluginState.REGISTERED
+            )
         return self._installed
 
     async def empty_database(self) -> str:

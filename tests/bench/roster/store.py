@@ -8,9 +8,7 @@ from trophenix_sdk.database import Query
 
 from .model import Player
 
-COLUMNS: Final = (
-    "id, family_name, given_name, sex, born_on, country, sport, club, ranking, height_cm, attributes, version, created_at"
-)
+COLUMNS: Final = "id, family_name, given_name, sex, born_on, country, sport, club, ranking, height_cm, attributes, version, created_at"
 
 ONE: Final = Query(f"select {COLUMNS} from plugin_bench_roster.players where id = :id", Player)
 FIRST_PAGE: Final = Query(

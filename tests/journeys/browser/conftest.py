@@ -201,6 +201,11 @@ class Window:
         assert found + self.faults == []
 
     @property
+    def base(self) -> str:
+        """The product's address."""
+        return self._product.base
+
+    @property
     def path(self) -> str:
         """Where it is."""
         return self.page.url.removeprefix(self._product.base)

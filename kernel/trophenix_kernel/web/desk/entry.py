@@ -10,7 +10,7 @@ from litestar.params import FromPath
 
 from trophenix_kernel.identity.model import Identity
 from trophenix_kernel.identity.passwords import MINIMUM_LENGTH
-from trophenix_kernel.panels import Notice, SignInPage, TenantsPage, WelcomePage
+from trophenix_kernel.panels import SignInPage, TenantsPage, WelcomePage
 from trophenix_kernel.web.desk.visit import LANGUAGE_COOKIE, MODE_COOKIE, SESSION_COOKIE, Visit
 from trophenix_kernel.web.gateway import check_same_origin
 from trophenix_sdk.errors import Invalid, NotFound, RateLimited, Unauthenticated
@@ -141,18 +141,16 @@ async def tenants(request: Asking) -> Response[Any]:
     visit = await Visit.open(request)
     if len(visit.places) == 1:
         return visit.go(f"/admin/{visit.places[0].slug}")
-    nothing = (
-        Notice(
-            title=_("You belong to no organisation yet."),
-            text=_("Ask an administrator to add you."),
+    if not visit.places:
+        return visit.page(
+            TenantsPage(
+                title=_("You belong to no organisation yet."),
+                description=_("Ask an administrator to add you."),
+                tenants=(),
+            )
         )
-        if not visit.places
-        else None
-    )
     return visit.page(
-        TenantsPage(
-            title=_("Choose an organisation"), tenants=visit.frame().tenants, notice=nothing
-        )
+        TenantsPage(title=_("Choose an organisation"), tenants=visit.frame().tenants)
     )
 
 
@@ -196,7 +194,9 @@ def _signed_in(visit: Visit, token: str, identity: Identity, address: str) -> Re
 
 def _local(address: str) -> str:
     """An address on this site, or nothing: what comes from outside must not lead elsewhere."""
-    return address if address.startswith("/") and not address.startswith(("//", "/\\")) else ""
+    # Browsers take a backslash for a slash and drop tabs and line ends: "/\t/elsewhere" would be another host.
+    plain = all(" " < letter != "\x7f" for letter in address) and "\\" not in address
+    return address if plain and address.startswith("/") and not address.startswith("//") else ""
 
 
 def _word(text: str) -> str:

@@ -18,6 +18,19 @@ from trophenix_sdk.panels import Col, Filter, ImportScreen, Panel, Screen, nav
 
 _ = gettext_lazy("kernel")
 
+DOORS: Final = {
+    "panel": _("Pages"),
+    "http": _("API"),
+    "job": _("Background work"),
+    "cli": _("Command line"),
+}
+STATUSES: Final = {
+    "queued": _("Waiting"),
+    "running": _("Running"),
+    "succeeded": _("Finished"),
+    "failed": _("Failed"),
+    "cancelled": _("Cancelled"),
+}
 AUDIT: Final = Panel(
     slug="audit",
     label=_("Change"),
@@ -30,10 +43,10 @@ AUDIT: Final = Panel(
     title="summary",
     columns=(
         Col("at", _("When"), kind="datetime"),
-        Col("actor_name", _("Who"), kind="person", sub="actor_kind"),
+        Col("actor_name", _("Who"), kind="person", hide="phone"),
         Col("summary", _("What"), sub="operation"),
         Col("target", _("On what"), kind="code", hide="laptop"),
-        Col("door", _("Through"), kind="badge", hide="tablet"),
+        Col("door", _("Through"), kind="badge", labels=DOORS, hide="tablet"),
     ),
 )
 JOBS: Final = Panel(
@@ -46,13 +59,14 @@ JOBS: Final = Panel(
     list="job.list",
     id="id",
     title="operation",
-    filters=(Filter("status", _("Status")),),
+    filters=(Filter("status", _("Status"), labels=STATUSES),),
     columns=(
         Col("operation", _("What"), kind="code"),
         Col(
             "status",
             _("Status"),
             kind="badge",
+            labels=STATUSES,
             tones={
                 "succeeded": "ok",
                 "failed": "bad",

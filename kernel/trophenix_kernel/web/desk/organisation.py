@@ -16,6 +16,7 @@ from trophenix_kernel.panels import (
     Bound,
     Button,
     CapabilityAsked,
+    ConfirmPage,
     Crumb,
     FormPage,
     MembersPage,
@@ -32,6 +33,7 @@ from trophenix_kernel.web.desk.entry import Asking
 from trophenix_kernel.web.desk.visit import ROLE_NAMES, Visit
 from trophenix_sdk.errors import FieldProblem, Invalid, NotFound, TrophenixError, as_problem
 from trophenix_sdk.i18n import gettext_lazy
+from trophenix_sdk.manifest import localised
 from trophenix_sdk.panels import F
 
 _ = gettext_lazy("kernel")
@@ -56,6 +58,8 @@ CAPABILITY_NAMES: Final = {
     "subprocess": _("Run other programs"),
     "impersonate": _("Act as other people"),
 }
+REMOVE: Final = _("Remove this person from the organisation?")
+REVOKE: Final = _("Revoke this key? Programs that use it stop working at once.")
 SENSITIVE: Final = frozenset({"secrets", "payments", "subprocess", "impersonate"})
 
 
@@ -277,7 +281,8 @@ def _settings_page(
     )
     placed, others = place(fields, problems, visit.language)
     return FormPage(
-        title=_("Settings"),
+        title=visit.language.message("Settings of %(plugin)s")
+        % {"plugin": localised(one.name, visit.caller.locale) if one else plugin},
         crumbs=(Crumb(label=_("Modules"), href=f"{visit.base}/modules"),),
         action=f"{visit.base}/modules/{plugin}/settings",
         sections=arrange(placed, ()),
@@ -350,7 +355,19 @@ async def change_role(request: Asking, slug: FromPath[str], id_: FromPath[str]) 
 async def remove_member(request: Asking, slug: FromPath[str], id_: FromPath[str]) -> Response[Any]:
     """End a membership."""
     visit = await Visit.open(request, slug)
-    await visit.form()
+    posted = await visit.form()
+    if not posted.get("confirmed"):
+        member = await visit.call("kernel:member.read", {"id": id_})
+        return visit.page(
+            ConfirmPage(
+                title=member.name,
+                crumbs=(Crumb(label=_("Members"), href=f"{visit.base}/members"),),
+                question=REMOVE,
+                action=f"{visit.base}/members/{id_}/remove",
+                submit=_("Remove"),
+                cancel_href=f"{visit.base}/members",
+            )
+        )
     await visit.call("kernel:member.remove", {"id": id_})
     return visit.go(f"{visit.base}/members", "removed")
 
@@ -401,7 +418,7 @@ def _member(visit: Visit, row: Member, *, manage: bool) -> MemberRow:
                 post=f"{address}/remove",
                 icon="user-round-x",
                 tone="bad",
-                confirm=_("Remove this person from the organisation?"),
+                confirm=REMOVE,
             ),
         )
     return MemberRow(
@@ -461,7 +478,17 @@ async def make_key(request: Asking, slug: FromPath[str]) -> Response[Any]:
 async def revoke_key(request: Asking, slug: FromPath[str], id_: FromPath[str]) -> Response[Any]:
     """End a key."""
     visit = await Visit.open(request, slug)
-    await visit.form()
+    posted = await visit.form()
+    if not posted.get("confirmed"):
+        return visit.page(
+            ConfirmPage(
+                title=_("API keys"),
+                question=REVOKE,
+                action=f"{visit.base}/keys/{id_}/revoke",
+                submit=_("Revoke"),
+                cancel_href=f"{visit.base}/keys",
+            )
+        )
     await visit.call("kernel:key.revoke", {"id": id_})
     return visit.go(f"{visit.base}/keys", "removed")
 
@@ -487,7 +514,7 @@ async def _keys(
             post=f"{visit.base}/keys/{key.id}/revoke",
             icon="ban",
             tone="bad",
-            confirm=_("Revoke this key? Programs that use it stop working at once."),
+            confirm=REVOKE,
         )
         rows.append(
             ApiKey(
@@ -570,7 +597,11 @@ def _tenant_page(
         action=f"{visit.base}/settings",
         sections=arrange(placed, ()),
         errors=others,
-        notice=problem_notice(as_problem(refused)) if refused and not refused.problems else None,
+        notice=problem_notice(
+            as_problem(refused), again=f"{visit.base}/settings" if refused.status == 412 else ""
+        )
+        if refused and not refused.problems
+        else None,
         hidden=(("version", str(version)),),
     )
 

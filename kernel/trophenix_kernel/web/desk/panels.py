@@ -244,7 +244,7 @@ async def update(
             item=item,
             bound=bound,
             problems=refused.problems,
-            notice=_unless_placed(refused),
+            notice=_unless_placed(refused, f"{at.base}/{id_}/edit"),
         )
         return at.visit.page(view, status=refused.status)
     return at.visit.go(f"{at.base}/{id_}", "saved")
@@ -277,11 +277,11 @@ async def _save(
     return bound, made, None
 
 
-def _unless_placed(error: TrophenixError) -> Any:
-    """A notice above the form for a refusal that no field can show."""
-    return (
-        None if isinstance(error, Invalid) and error.problems else problem_notice(as_problem(error))
-    )
+def _unless_placed(error: TrophenixError, again: str = "") -> Any:
+    """A notice above the form for a refusal that no field can show; who came too late is led to what stands there now."""
+    if isinstance(error, Invalid) and error.problems:
+        return None
+    return problem_notice(as_problem(error), again=again if error.status == 412 else "")
 
 
 @post(PANEL + "/{id_:str}/delete")
@@ -506,6 +506,20 @@ async def import_apply(
     posted = await at.visit.form()
     address = f"{at.base}/{bringing.slug}/{batch}"
     if posted.get("revert"):
+        if not posted.get("confirmed"):
+            return at.visit.page(
+                ConfirmPage(
+                    title=bringing.label,
+                    crumbs=(Crumb(label=at.panel.label_plural, href=at.base),),
+                    question=_(
+                        "Take this import back? Every record it created is removed and every change undone."
+                    ),
+                    action=address,
+                    submit=_("Take it back"),
+                    cancel_href=address,
+                    hidden=(("revert", "yes"),),
+                )
+            )
         await at.visit.call(at.name(bringing.revert), {"id": batch})
         return at.visit.go(address, "reverted")
     columns = sorted(

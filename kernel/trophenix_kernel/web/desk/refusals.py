@@ -66,7 +66,8 @@ def on_refusal(request: Asking, error: TrophenixError) -> Response[Any]:
 def on_http_error(request: Asking, error: HTTPException) -> Response[Any]:
     """The page of what Litestar itself refused, such as an address that does not exist."""
     kind = _KINDS.get(error.status_code, PageError)
-    return _Later(_answer(request, kind(str(error.detail))))
+    # What the framework says of an unknown address helps nobody who reads a page.
+    return _Later(_answer(request, kind() if kind is NotFound else kind(str(error.detail))))
 
 
 def on_failure(request: Asking, error: Exception) -> Response[Any]:

@@ -49,9 +49,8 @@ def downgrade() -> None:
         "athlete",
     ):
         drop_table(name)
-    for table in ("external_id", "import_row"):
-        for function in ("refers", "goes"):
-            op.execute(f"drop function {owner_schema()}.{table}_{function}()")
+    for moment in ("insert", "update", "delete"):
+        op.execute(f"drop function {owner_schema()}.external_ids_on_{moment}()")
 
 
 def _athlete() -> None:
@@ -73,6 +72,7 @@ def _athlete() -> None:
         sa.Column("club", sa.Text),
         sa.Column("visibility", sa.Text, nullable=False),
         sa.Column("attributes", JSONB, nullable=False),
+        sa.Column("external_ids", JSONB, nullable=False, server_default="[]"),
         # The words of the name, family name first; then begun with the second, third and fourth word, so that a prefix search
         # finds every one of them through an index. A longer name is marked by its number of words.
         sa.Column("name_key", WORDS, nullable=False),
@@ -84,6 +84,10 @@ def _athlete() -> None:
         sa.Column("sport_key", WORDS),
         sa.Column("position_key", WORDS),
         sa.Column("club_key", WORDS),
+        # Which import brought the athlete in, as which row of the file; nobody searches by it, so it has no index.
+        sa.Column("batch_id", sa.Uuid),
+        sa.Column("batch_seq", sa.Integer),
+        sa.Column("batch_line", sa.Integer),
         sa.Column("version", sa.Integer, nullable=False, server_default="1"),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("updated_at", INSTANT, nullable=False),
@@ -115,6 +119,11 @@ def _athlete() -> None:
             name="athlete_visibility",
         ),
         sa.CheckConstraint("jsonb_typeof(attributes) = 'object'", name="athlete_attributes"),
+        sa.CheckConstraint("jsonb_typeof(external_ids) = 'array'", name="athlete_external_ids"),
+        sa.CheckConstraint(
+            "(batch_id is null) = (batch_seq is null) and (batch_id is null) = (batch_line is null)",
+            name="athlete_batch",
+        ),
         sa.CheckConstraint("version >= 1", name="athlete_version"),
     )
     schema = owner_schema()
@@ -126,14 +135,17 @@ def _athlete() -> None:
         ("long_name", "id", "name_words > 4"),
         ("birth", "birth_earliest", "birth_earliest is not null"),
         ("sport", "sport_key, ranking", ""),
-        ("country", "country, ranking", ""),
     ):
         where = f" where {condition}" if condition else ""
         op.execute(f"create index athlete_{name} on {schema}.athlete (tenant_id, {columns}){where}")
 
 
 def _external_id() -> None:
-    # Its key is what must be unique, so it needs no id of its own.
+    """Who has which identifier: kept by triggers from the athletes' own lists, so that one belongs to one athlete only.
+
+    Statement by statement, because a foreign key asks and locks row by row, which costs an import of ten thousand more than writing
+    the rows does.
+    """
     schema = owner_schema()
     op.create_table(
         "external_id",
@@ -149,11 +161,48 @@ def _external_id() -> None:
         schema=schema,
     )
     secure_tenant_table("external_id")
-    # Holds all that is shown, so that reading an athlete's identifiers does not touch the table.
-    op.execute(
-        f"create index external_id_of_athlete on {schema}.external_id (tenant_id, athlete_id, scheme, value)"
-    )
-    _refer("external_id", "athlete_id", "athlete")
+    read = "cross join lateral jsonb_to_recordset(a.external_ids) as i(scheme text, value text)"
+    same = "e.tenant_id = a.tenant_id and e.scheme = i.scheme and e.value = i.value and e.athlete_id = a.id"
+    has = "@> jsonb_build_array(jsonb_build_object('scheme', i.scheme, 'value', i.value))"
+    for moment, tables, body in (
+        (
+            "insert",
+            "new table as added",
+            f"""
+            insert into external_id (tenant_id, scheme, value, athlete_id)
+            select a.tenant_id, i.scheme, i.value, a.id from added a {read} order by i.scheme, i.value;""",
+        ),
+        (
+            "update",
+            "old table as before new table as after",
+            f"""
+            if exists (select from before b join after a on a.tenant_id = b.tenant_id and a.id = b.id
+                       where a.external_ids <> b.external_ids)
+            then
+              delete from external_id e using before a join after n on n.tenant_id = a.tenant_id and n.id = a.id {read}
+              where {same} and not n.external_ids {has};
+              insert into external_id (tenant_id, scheme, value, athlete_id)
+              select a.tenant_id, i.scheme, i.value, a.id
+              from after a join before b on b.tenant_id = a.tenant_id and b.id = a.id {read}
+              where not b.external_ids {has} order by i.scheme, i.value;
+            end if;""",
+        ),
+        (
+            "delete",
+            "old table as gone",
+            f"""
+            delete from external_id e using gone a {read} where {same};""",
+        ),
+    ):
+        op.execute(f"""
+            create function {schema}.external_ids_on_{moment}() returns trigger language plpgsql
+            set search_path = {schema}, pg_temp as $$
+            begin {body}
+              return null;
+            end $$""")
+        op.execute(f"""
+            create trigger external_ids_on_{moment} after {moment} on {schema}.athlete referencing {tables}
+            for each statement execute function {schema}.external_ids_on_{moment}()""")
 
 
 def _import_batch() -> None:
@@ -225,6 +274,7 @@ def _import_file() -> None:
 
 
 def _import_row() -> None:
+    """Rows worth a word: refused, repeated, changing somebody, or with a remark. Who was simply added says so in ``athlete``."""
     schema = owner_schema()
     op.create_table(
         "import_row",
@@ -240,6 +290,7 @@ def _import_row() -> None:
         sa.Column("raw", JSONB),
         sa.Column("before", JSONB),
         sa.PrimaryKeyConstraint("tenant_id", "batch_id", "seq", name="pk_import_row"),
+        _of_batch("import_row_batch"),
         sa.CheckConstraint(
             "status in ('imported', 'updated', 'unchanged', 'repeated', 'rejected', 'reverted', 'kept')",
             name="import_row_status",
@@ -247,7 +298,6 @@ def _import_row() -> None:
         schema=schema,
     )
     secure_tenant_table("import_row")
-    _refer("import_row", "batch_id", "import_batch")
     # Finds what is kept about an athlete who is to be forgotten.
     op.execute(
         f"create index import_row_of_athlete on {schema}.import_row (tenant_id, athlete_id)"
@@ -301,44 +351,6 @@ def _duplicate_link() -> None:
     op.execute(
         f"create index duplicate_link_open on {schema}.duplicate_link (tenant_id, kind, id) where decision is null"
     )
-
-
-def _refer(table: str, column: str, parent: str) -> None:
-    """A reference that is kept a statement at a time: what is added must refer to a row of the same tenant, and goes with it.
-
-    A foreign key asks and locks row by row, which costs an import of ten thousand more than writing the rows does. What it would add,
-    the lock on the parent, callers of these two tables hold already: they have just written the parent, or locked it. Loops are switched off
-    because a planner that has not yet seen the rows would compare each with each.
-    """
-    schema = owner_schema()
-    op.execute(f"""
-        create function {schema}.{table}_refers() returns trigger language plpgsql
-        set search_path = {schema}, pg_temp set enable_nestloop = off as $$
-        begin
-          if exists (
-            select from added c where not exists (
-              select from {parent} p where p.tenant_id = c.tenant_id and p.id = c.{column}))
-          then
-            raise foreign_key_violation using constraint = '{table}_{parent}', message = '{table} refers to no {parent}';
-          end if;
-          return null;
-        end $$""")
-    op.execute(f"""
-        create trigger refers after insert on {schema}.{table} referencing new table as added
-        for each statement execute function {schema}.{table}_refers()""")
-    op.execute(f"""
-        create trigger keeps_referring after update on {schema}.{table} referencing new table as added
-        for each statement execute function {schema}.{table}_refers()""")
-    op.execute(f"""
-        create function {schema}.{table}_goes() returns trigger language plpgsql
-        set search_path = {schema}, pg_temp set enable_nestloop = off as $$
-        begin
-          delete from {table} c using gone p where c.tenant_id = p.tenant_id and c.{column} = p.id;
-          return null;
-        end $$""")
-    op.execute(f"""
-        create trigger {table}_goes after delete on {schema}.{parent} referencing old table as gone
-        for each statement execute function {schema}.{table}_goes()""")
 
 
 def _of_batch(name: str) -> sa.ForeignKeyConstraint:

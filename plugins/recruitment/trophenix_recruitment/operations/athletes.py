@@ -218,10 +218,12 @@ async def update(ctx: Context, change: AthleteChange) -> Athlete:
     _refuse_other_version(ctx, known.version, change.version)
     before = known.draft()
     after = profiles.changed_draft(before, change, today(ctx.clock, ctx.tenant.time_zone))
-    ids = plain_ids(after) != plain_ids(before)
-    if after == before and not ids:
+    # Identifiers are stored in one order and spelling, whatever was sent.
+    if msgspec.structs.replace(after, external_ids=before.external_ids) == before and plain_ids(
+        after
+    ) == plain_ids(before):
         return view(known)
-    await _refuse_taken(athletes.update(ctx.db, change.id, after, ctx.now, ids=ids))
+    await _refuse_taken(athletes.update(ctx.db, change.id, after, ctx.now))
     found = await athletes.read(ctx.db, change.id)
     ctx.events.emit(UPDATED, fact(found), aggregate=found.id)
     ctx.audit(

@@ -95,6 +95,7 @@ VALUES: Final[dict[str, str]] = {
     "club": "text",
     "visibility": "text",
     "attributes": "jsonb",
+    "external_ids": "jsonb",
     "name_key": "text",
     "name_key_2": "text",
     "name_key_3": "text",
@@ -107,16 +108,10 @@ VALUES: Final[dict[str, str]] = {
 }
 """Every column that a draft decides, in the order of `values_of`, and its type."""
 
-_SHOWN: Final = (
-    "family_name, given_name, sex, birth_earliest, birth_latest, nationality, nationality_system, country, sport, ranking,"
-    " height_cm, weight_kg, position, club, visibility, attributes"
-)
 COLUMNS: Final = (
-    "a.id, "
-    + ", ".join(f"a.{name}" for name in _SHOWN.split(", "))
-    + ", a.version, a.created_at, a.updated_at,"
-    " coalesce((select jsonb_agg(jsonb_build_object('scheme', e.scheme, 'value', e.value))"
-    f" from {SCHEMA}.external_id e where e.athlete_id = a.id), '[]'::jsonb)"
+    "a.id, a.family_name, a.given_name, a.sex, a.birth_earliest, a.birth_latest, a.nationality, a.nationality_system, a.country, a.sport,"
+    " a.ranking, a.height_cm, a.weight_kg, a.position, a.club, a.visibility, a.attributes, a.version, a.created_at, a.updated_at,"
+    " a.external_ids"
 )
 """What `StoredAthlete` is made of, from the table under the name ``a``."""
 
@@ -143,21 +138,6 @@ _DELETE: Final = Query(
     UUID,
 )
 _VERSION: Final = Query(f"select version from {SCHEMA}.athlete where id = :id", int)
-_ADD_IDS: Final = Query(
-    f"insert into {SCHEMA}.external_id (scheme, value, athlete_id)"
-    " select i.scheme, i.value, :id from unnest(cast(:schemes as text[]), cast(:values as text[])) as i(scheme, value)"
-)
-_REMOVE_IDS: Final = Query(
-    f"delete from {SCHEMA}.external_id where athlete_id = :id and not exists (select from"
-    " unnest(cast(:schemes as text[]), cast(:values as text[])) as i(scheme, value)"
-    " where i.scheme = external_id.scheme and i.value = external_id.value)"
-)
-_ADD_NEW_IDS: Final = Query(
-    f"insert into {SCHEMA}.external_id (scheme, value, athlete_id)"
-    " select i.scheme, i.value, :id from unnest(cast(:schemes as text[]), cast(:values as text[])) as i(scheme, value)"
-    f" where not exists (select from {SCHEMA}.external_id e"
-    " where e.athlete_id = :id and e.scheme = i.scheme and e.value = i.value)"
-)
 _SCHEMES: Final = Query(f"select distinct scheme from {SCHEMA}.external_id order by 1 limit 50", str)
 _ATTRIBUTES: Final = Query(
     f"select k.name from {SCHEMA}.athlete a cross join lateral jsonb_object_keys(a.attributes) as k(name)"
@@ -172,6 +152,7 @@ _FORGET: Final = Query(
 
 def values_of(draft: AthleteDraft, keys: SearchKeys | None = None) -> tuple[Any, ...]:
     """One value per column of `VALUES`; *keys* are the draft's, when they are known already."""
+    found = keys or search_keys(draft)
     return (
         draft.family_name,
         draft.given_name,
@@ -188,9 +169,23 @@ def values_of(draft: AthleteDraft, keys: SearchKeys | None = None) -> tuple[Any,
         draft.position,
         draft.club,
         draft.visibility,
-        draft.attributes,
-        *(keys or search_keys(draft)),
+        draft.attributes or _EMPTY,
+        _ENCODE([ExternalId(*one) for one in plain_ids(draft)]) if draft.external_ids else _NONE,
+        found.name,
+        found.name_2,
+        found.name_3,
+        found.name_4,
+        found.words,
+        found.name_sorted,
+        found.sport,
+        found.position,
+        found.club,
     )
+
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+_EMPTY: Final = b"{}"
+_NONE: Final = b"[]"
 
 
 async def read(db: Database, athlete_id: UUID) -> StoredAthlete:
@@ -223,30 +218,15 @@ async def insert(db: Database, athlete_id: UUID, draft: AthleteDraft, now: datet
         Conflict: ``external_id_taken``, another athlete has one of the identifiers.
     """
     await db.execute(_INSERT, id=athlete_id, now=now, **_named(draft))
-    ids = plain_ids(draft)
-    if ids:
-        await db.execute(
-            _ADD_IDS, id=athlete_id, schemes=[one[0] for one in ids], values=[one[1] for one in ids]
-        )
 
 
-async def update(
-    db: Database, athlete_id: UUID, draft: AthleteDraft, now: datetime, *, ids: bool
-) -> None:
+async def update(db: Database, athlete_id: UUID, draft: AthleteDraft, now: datetime) -> None:
     """The athlete has the draft's values, one version later.
-
-    Args:
-        ids: whether the identifiers are to become the draft's, too.
 
     Raises:
         Conflict: ``external_id_taken``, another athlete has one of the identifiers.
     """
     await db.execute(_UPDATE, id=athlete_id, now=now, **_named(draft))
-    if ids:
-        given = plain_ids(draft)
-        schemes, values = [one[0] for one in given], [one[1] for one in given]
-        await db.execute(_REMOVE_IDS, id=athlete_id, schemes=schemes, values=values)
-        await db.execute(_ADD_NEW_IDS, id=athlete_id, schemes=schemes, values=values)
 
 
 async def delete(db: Database, athlete_id: UUID, version: int | None) -> bool:

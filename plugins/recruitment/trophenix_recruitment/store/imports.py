@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 
-from trophenix_recruitment.keys import Id, SearchKeys, plain_ids
+from trophenix_recruitment.keys import SearchKeys
 from trophenix_recruitment.matching import Known
 from trophenix_recruitment.model import AthleteDraft
 from trophenix_recruitment.store.athletes import SCHEMA, VALUES, values_of
@@ -105,6 +105,20 @@ class Lines:
         self.raws.append(raw)
         self.befores.append(before)
 
+    def extend(self, others: Lines) -> None:
+        """The rows of *others*, too; they are only looked at, so what they would have changed is left out."""
+        for index, status in enumerate(others.statuses):
+            self.add(
+                others.seqs[index],
+                others.lines[index],
+                status,
+                None if status == "imported" else others.athletes[index],
+                None,
+                others.problems[index],
+                others.raws[index],
+                None,
+            )
+
 
 class Restorable(msgspec.Struct, frozen=True):
     """An athlete that an import changed and nobody since, with what it was before."""
@@ -194,38 +208,40 @@ _ROWS: Final = Query(
 )
 _DROP_ROWS: Final = Query(f"delete from {SCHEMA}.import_row where batch_id = :batch")
 _FINDINGS: Final = Query(
-    "select r.seq, cast(coalesce(p.number, 0) as integer), r.line, r.status, r.athlete_id, p.problem ->> 'column', p.problem ->> 'code',"
-    " p.problem ->> 'message', p.problem ->> 'value', p.problem ->> 'severity', r.raw"
-    f" from {SCHEMA}.import_row r"
-    " left join lateral jsonb_array_elements(r.problems) with ordinality as p(problem, number) on true"
-    " where r.batch_id = :batch and (cast(:status as text) is null or r.status = :status)"
-    " and r.seq >= :seq and (r.seq, coalesce(p.number, 0)) > (:seq, cast(:number as bigint))"
-    " and (not cast(:faults as boolean) or p.problem is not null)"
-    " order by r.seq, p.number limit :limit",
+    f"""
+    select f.seq, f.number, f.line, f.status, f.athlete_id, f.problem ->> 'column', f.problem ->> 'code', f.problem ->> 'message',
+      f.problem ->> 'value', f.problem ->> 'severity', f.raw
+    from (
+      select r.seq, cast(coalesce(p.number, 0) as integer) as number, r.line, r.status, r.athlete_id, p.problem, r.raw
+      from {SCHEMA}.import_row r left join lateral jsonb_array_elements(r.problems) with ordinality as p(problem, number) on true
+      where r.batch_id = :batch and (cast(:status as text) is null or r.status = :status) and r.seq >= :seq
+        and (not cast(:faults as boolean) or p.problem is not null)
+      union all
+      select a.batch_seq, 0, a.batch_line, 'imported', a.id, null, null
+      from {SCHEMA}.athlete a
+      where a.batch_id = :batch and coalesce(:status, 'imported') = 'imported' and a.batch_seq >= :seq and not cast(:faults as boolean)
+        and not exists (select from {SCHEMA}.import_row r where r.batch_id = :batch and r.seq = a.batch_seq)
+    ) f
+    where (f.seq, f.number) > (:seq, cast(:number as integer))
+    order by f.seq, f.number limit :limit
+    """,
     Finding,
 )
 _WRITTEN: Final = ", ".join(VALUES)
 _ADD_STAGED: Final = Query(
-    f"insert into {SCHEMA}.athlete (id, {_WRITTEN}, created_at, updated_at)"
-    f" select id, {_WRITTEN}, :now, :now from pg_temp.staged_athletes"
+    f"insert into {SCHEMA}.athlete (id, batch_seq, batch_line, {_WRITTEN}, batch_id, created_at, updated_at)"
+    f" select id, batch_seq, batch_line, {_WRITTEN}, :batch, :now, :now from pg_temp.staged_athletes"
 )
 _CHANGE_STAGED: Final = Query(
     f"update {SCHEMA}.athlete a set ({_WRITTEN}, version, updated_at) ="
     f" ({', '.join(f's.{name}' for name in VALUES)}, a.version + 1, :now)"
     " from pg_temp.staged_changes s where a.id = s.id and a.version = s.known_version"
 )
-_ADD_IDS: Final = Query(
-    f"insert into {SCHEMA}.external_id (scheme, value, athlete_id) select i.scheme, i.value, i.athlete_id"
-    " from unnest(cast(:schemes as text[]), cast(:values as text[]), cast(:owners as uuid[])) as i(scheme, value, athlete_id)"
-    " order by i.scheme, i.value"
-)
 _DROP_STAGED: Final = {
     name: Query(f"drop table pg_temp.{name}") for name in ("staged_athletes", "staged_changes")
 }
 _REMOVE: Final = Query(
-    f"delete from {SCHEMA}.athlete a using {SCHEMA}.import_row r"
-    " where r.batch_id = :batch and r.status = 'imported' and a.id = r.athlete_id and a.version = r.version returning r.seq",
-    int,
+    f"delete from {SCHEMA}.athlete a where a.batch_id = :batch and a.version = 1"
 )
 _RESTORABLE: Final = Query(
     f"select r.seq, r.athlete_id, r.version, r.before from {SCHEMA}.import_row r"
@@ -233,18 +249,18 @@ _RESTORABLE: Final = Query(
     " where r.batch_id = :batch and r.status = 'updated' and r.seq > :seq order by r.seq limit :limit for update of a",
     Restorable,
 )
-_DROP_ADDED_IDS: Final = Query(
-    f"delete from {SCHEMA}.external_id e where e.athlete_id = any (cast(:athletes as uuid[])) and not exists (select from"
-    " unnest(cast(:owners as uuid[]), cast(:schemes as text[]), cast(:values as text[])) as k(athlete_id, scheme, value)"
-    " where k.athlete_id = e.athlete_id and k.scheme = e.scheme and k.value = e.value)"
-)
 _TAKEN_BACK: Final = Query(
     f"update {SCHEMA}.import_row set status = 'reverted' where batch_id = :batch and seq = any (cast(:seqs as integer[]))"
 )
-_KEEP_REST: Final = Query(
-    f"update {SCHEMA}.import_row set status = 'kept', problems = coalesce(problems, '[]') || cast(:problems as jsonb)"
-    " where batch_id = :batch and status in ('imported', 'updated') and exists"
-    f" (select from {SCHEMA}.athlete a where a.id = import_row.athlete_id)"
+_KEEP_ADDED: Final = Query(
+    f"insert into {SCHEMA}.import_row as r (batch_id, seq, line, status, athlete_id, version, problems)"
+    f" select :batch, a.batch_seq, a.batch_line, 'kept', a.id, a.version, cast(:problems as jsonb) from {SCHEMA}.athlete a"
+    " where a.batch_id = :batch"
+    " on conflict (tenant_id, batch_id, seq) do update set status = 'kept', problems = coalesce(r.problems, '[]') || excluded.problems"
+)
+_KEEP_CHANGED: Final = Query(
+    f"update {SCHEMA}.import_row r set status = 'kept', problems = coalesce(r.problems, '[]') || cast(:problems as jsonb)"
+    f" where r.batch_id = :batch and r.status = 'updated' and exists (select from {SCHEMA}.athlete a where a.id = r.athlete_id)"
 )
 _FORGET_REST: Final = Query(
     f"update {SCHEMA}.import_row set status = 'reverted' where batch_id = :batch and status in ('imported', 'updated')"
@@ -359,9 +375,12 @@ async def findings(
 
 
 async def add_athletes(
-    db: Database, added: Sequence[tuple[Known, SearchKeys]], now: datetime
+    db: Database,
+    batch_id: UUID,
+    added: Sequence[tuple[Known, int, SearchKeys]],
+    now: datetime,
 ) -> None:
-    """All athletes of *added* are stored.
+    """All athletes of *added*, each with the number of its row, are stored.
 
     Raises:
         Conflict: ``external_id_taken``, an identifier belongs to another athlete.
@@ -370,50 +389,36 @@ async def add_athletes(
         return
     await db.stage(
         "staged_athletes",
-        {"id": "uuid", **VALUES},
-        [(known.id, *values_of(known.draft, keys)) for known, keys in added],
+        {"id": "uuid", "batch_seq": "integer", "batch_line": "integer", **VALUES},
+        [(known.id, seq, known.line, *values_of(known.draft, keys)) for known, seq, keys in added],
     )
-    await db.execute(_ADD_STAGED, now=now)
+    await db.execute(_ADD_STAGED, batch=batch_id, now=now)
     await db.execute(_DROP_STAGED["staged_athletes"])
-    await _add_ids(db, [(one, known.id) for known, _keys in added for one in known.ids])
 
 
 async def change_athletes(
-    db: Database,
-    changed: Sequence[tuple[UUID, int, AthleteDraft, Iterable[Id]]],
-    now: datetime,
+    db: Database, changed: Sequence[tuple[UUID, int, AthleteDraft]], now: datetime
 ) -> int:
-    """How many athletes of *changed* (id, version found, new values, new identifiers) were still at their version, and have changed."""
+    """How many athletes of *changed* (id, version found, new values) were still at their version, and have changed.
+
+    Raises:
+        Conflict: ``external_id_taken``, an identifier belongs to another athlete.
+    """
     if not changed:
         return 0
     await db.stage(
         "staged_changes",
         {"id": "uuid", "known_version": "integer", **VALUES},
-        [(athlete_id, version, *values_of(draft)) for athlete_id, version, draft, _ in changed],
+        [(athlete_id, version, *values_of(draft)) for athlete_id, version, draft in changed],
     )
     count = await db.execute(_CHANGE_STAGED, now=now)
     await db.execute(_DROP_STAGED["staged_changes"])
-    await _add_ids(db, [(one, athlete_id) for athlete_id, _, _, ids in changed for one in ids])
     return count
-
-
-async def _add_ids(db: Database, ids: Sequence[tuple[Id, UUID]]) -> None:
-    if ids:
-        await db.execute(
-            _ADD_IDS,
-            schemes=[one[0] for one, _ in ids],
-            values=[one[1] for one, _ in ids],
-            owners=[athlete_id for _, athlete_id in ids],
-        )
 
 
 async def remove_added(db: Database, batch_id: UUID) -> int:
     """How many athletes that the batch added, and nobody changed since, are gone now."""
-    # Two statements: joined in one, a planner without statistics compares every row with every other.
-    seqs = await db.all(_REMOVE, batch=batch_id)
-    if seqs:
-        await db.execute(_TAKEN_BACK, batch=batch_id, seqs=seqs)
-    return len(seqs)
+    return await db.execute(_REMOVE, batch=batch_id)
 
 
 async def restorable(db: Database, batch_id: UUID, seq: int, limit: int) -> list[Restorable]:
@@ -425,23 +430,14 @@ async def restore(
     db: Database, batch_id: UUID, rows: Sequence[Restorable], now: datetime
 ) -> None:
     """The athletes are what they were before the batch, one version later."""
-    await change_athletes(
-        db, [(row.athlete_id, row.version, row.before, ()) for row in rows], now
-    )
-    kept = [(row.athlete_id, one) for row in rows for one in plain_ids(row.before)]
-    await db.execute(
-        _DROP_ADDED_IDS,
-        athletes=[row.athlete_id for row in rows],
-        owners=[athlete_id for athlete_id, _ in kept],
-        schemes=[one[0] for _, one in kept],
-        values=[one[1] for _, one in kept],
-    )
+    await change_athletes(db, [(row.athlete_id, row.version, row.before) for row in rows], now)
     await db.execute(_TAKEN_BACK, batch=batch_id, seqs=[row.seq for row in rows])
 
 
 async def keep_rest(db: Database, batch_id: UUID, problems: Any) -> int:
     """How many athletes are left alone, because they were changed since; their rows say so in *problems*."""
-    kept = await db.execute(_KEEP_REST, batch=batch_id, problems=problems)
+    kept = await db.execute(_KEEP_ADDED, batch=batch_id, problems=problems)
+    kept += await db.execute(_KEEP_CHANGED, batch=batch_id, problems=problems)
     await db.execute(_FORGET_REST, batch=batch_id)
     return kept
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trophenix_sdk.context import Context
-from trophenix_sdk.errors import NotFound, PreconditionFailed
+from trophenix_sdk.errors import FieldProblem, Invalid, NotFound, PreconditionFailed
 from trophenix_sdk.events import EventType
 from trophenix_sdk.files import Download, temporary_file
 from trophenix_sdk.hooks import hookimpl
@@ -111,7 +111,11 @@ async def delete_ride(ctx: Context, given: OneRide) -> None:
 )
 async def import_rides(ctx: Context, given: RideList) -> Imported:
     """Make a ride of each line that is not the name of one already."""
-    names = given.file.path.read_text(encoding="utf-8").split("\n")
+    try:
+        names = given.file.path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        fault = FieldProblem("/file", "not_text", f"expected UTF-8 text; {error.reason}")
+        raise Invalid("The file is not text.", problems=(fault,)) from error
     rows = [
         (ride, name.strip(), 4)
         for ride, name in zip(new_ids(len(names)), names, strict=True)
