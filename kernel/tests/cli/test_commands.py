@@ -414,13 +414,14 @@ def test_up_as_an_ordinary_user(tmp_path_factory: pytest.TempPathFactory) -> Non
     if os.geteuid() != 0:
         pytest.skip("only root can become another user; the test before ran as an ordinary one")
     nobody = pwd.getpwnam("nobody")
-    probe = subprocess.run(
-        [sys.executable, "-c", "import trophenix_kernel"],
-        user=nobody.pw_uid,
-        group=nobody.pw_gid,
-        check=False,
-    )
-    if probe.returncode:
+    try:
+        subprocess.run(
+            [sys.executable, "-c", "import trophenix_kernel"],
+            user=nobody.pw_uid,
+            group=nobody.pw_gid,
+            check=True,
+        )
+    except (PermissionError, subprocess.CalledProcessError):
         pytest.skip("this environment's Python cannot be read by an ordinary user")
     folder = tmp_path_factory.mktemp("ordinary")
     for place in (folder, folder.parent, folder.parent.parent):

@@ -26,7 +26,7 @@ class SignIn(msgspec.Struct, frozen=True):
 
 
 class Acceptance(msgspec.Struct, frozen=True):
-    """The last word of an invitation's address, and the password to be."""
+    """The last word of an invitation's address, and the account's password, or the one to be."""
 
     invitation: Annotated[str, msgspec.Meta(max_length=100)]
     password: Annotated[str, msgspec.Meta(max_length=1024)]
@@ -123,7 +123,7 @@ async def sign_in(ctx: Call, given: SignIn) -> SignedIn:
     confidential=True,
 )
 async def accept_invitation(ctx: Call, given: Acceptance) -> SignedIn:
-    """Set the first password of an invited person and sign in; an invitation works once."""
+    """Join the tenant that invites, and sign in; somebody without a password sets it here. An invitation works once."""
     token, identity = await services(ctx).credentials.accept(
         given.invitation, given.password, ip=ctx.caller.ip
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
@@ -10,6 +10,8 @@ import msgspec
 
 from trophenix_kernel.access import store as grants
 from trophenix_kernel.administration.services import services
+from trophenix_kernel.identity.credentials import new_invitation
+from trophenix_kernel.identity.model import INVITATION_DAYS
 from trophenix_kernel.operations.call import Call
 from trophenix_sdk.database import Query
 from trophenix_sdk.errors import Conflict, FieldProblem, Invalid, PermissionDenied
@@ -23,7 +25,7 @@ _RANK: Final = {role: rank for rank, role in enumerate(ROLES)}
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A person in the tenant; ``joined`` once they set a password."""
+    """A person in the tenant; ``invited`` until they accept."""
 
     id: UUID
     user_id: UUID
@@ -33,7 +35,6 @@ class Member(msgspec.Struct, frozen=True):
     status: str
     expires_at: datetime | None
     created_at: datetime
-    joined: bool
 
 
 class MembersQuery(msgspec.Struct, frozen=True):
@@ -56,10 +57,10 @@ class NewMember(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AddedMember(msgspec.Struct, frozen=True):
-    """A new member; ``invitation`` is the address where somebody without a password sets one, once, within a week."""
+    """A new member; ``invitation`` is the address where the person joins, once, within a week."""
 
     member: Member
-    invitation: str | None
+    invitation: str
 
 
 class MemberChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +125,7 @@ class PermissionList(msgspec.Struct, frozen=True):
 
 
 _FROM: Final = "kernel.memberships m join kernel.users u on u.id = m.user_id"
-_COLUMNS: Final = "m.id, m.user_id, u.name, u.email, m.role, m.status, m.expires_at, m.created_at, u.password_hash is not null"
+_COLUMNS: Final = "m.id, m.user_id, u.name, u.email, m.role, m.status, m.expires_at, m.created_at"
 _WHERE: Final = (
     "m.status <> 'removed' and (cast(:role as text) is null or m.role = :role)"
     " and (cast(:q as text) is null or position(lower(cast(:q as text)) in lower(u.name || ' ' || u.email)) > 0)"
@@ -139,8 +140,8 @@ _ONE: Final = Query(
 )
 _ADD: Final = Query(
     "insert into kernel.memberships (id, user_id, role, status, expires_at, invited_by)"
-    " values (:id, :user_id, :role, 'active', :expires_at, :invited_by)"
-    " on conflict on constraint membership_once do update set role = excluded.role, status = 'active',"
+    " values (:id, :user_id, :role, 'invited', :expires_at, :invited_by)"
+    " on conflict on constraint membership_once do update set role = excluded.role, status = 'invited',"
     " expires_at = excluded.expires_at where memberships.status = 'removed' returning id",
     UUID,
 )
@@ -152,6 +153,14 @@ _CHANGE: Final = Query(
 _REMOVE: Final = Query(
     "update kernel.memberships set status = 'removed' where id = :id and role <> 'owner' returning id",
     UUID,
+)
+
+
+_FORGET_INVITATIONS: Final = Query(
+    "delete from kernel.invitations where user_id = :user and used_at is null"
+)
+_INVITE: Final = Query(
+    "insert into kernel.invitations (token_hash, user_id, expires_at) values (:token_hash, :user, :expires_at)"
 )
 
 
@@ -175,7 +184,7 @@ async def list_members(ctx: Call, query: MembersQuery) -> Page[Member]:
     confidential=True,
 )
 async def add_member(ctx: Call, given: NewMember) -> AddedMember:
-    """Give a person a role in the tenant. Hand the invitation, when there is one, to that person."""
+    """Give a person a role in the tenant. Hand the invitation to that person: the membership begins when it is accepted."""
     _check_rank(ctx, given.role)
     _check_expiry(given.role, given.expires_at, ctx.now)
     credentials = services(ctx).credentials
@@ -199,11 +208,7 @@ async def add_member(ctx: Call, given: NewMember) -> AddedMember:
         raise Conflict(f"{given.email} is a member already.", code="already_a_member")
     ctx.audit("Member added", target=str(user.id), details={"role": given.role})
     member = await ctx.db.one(_BY_USER, user=user.id)
-    if user.password_hash is not None:
-        return AddedMember(member, None)
-    return AddedMember(
-        member, f"{ctx.pipeline.base_url}/welcome/{await credentials.invite(user.id)}"
-    )
+    return AddedMember(member, await _invitation(ctx, user.id))
 
 
 @operation(
@@ -214,16 +219,13 @@ async def add_member(ctx: Call, given: NewMember) -> AddedMember:
     confidential=True,
 )
 async def invite_again(ctx: Call, given: OneMember) -> AddedMember:
-    """A new invitation for a member who never set a password; the earlier one stops working."""
+    """A new invitation for a member who has not joined yet; the earlier one stops working."""
     member = await ctx.db.one(_ONE, id=given.id)
-    credentials = services(ctx).credentials
-    user = await credentials.user(member.user_id)
-    if user is None or user.password_hash is not None:
-        raise Conflict(f"{member.email} has a password already.", code="already_joined")
+    if member.status != "invited":
+        raise Conflict(f"{member.email} has joined already.", code="already_joined")
+    _check_rank(ctx, member.role)
     ctx.audit("Invitation renewed", target=str(member.user_id))
-    return AddedMember(
-        member, f"{ctx.pipeline.base_url}/welcome/{await credentials.invite(user.id)}"
-    )
+    return AddedMember(member, await _invitation(ctx, member.user_id))
 
 
 @operation(
@@ -381,6 +383,15 @@ async def _role_of(ctx: Call, subject: str) -> str:
         fault = f"{subject!r} is not the id of a person of this tenant"
         raise Invalid(fault, problems=(FieldProblem("/subject", "unknown_user", fault),))
     return min(roles, key=_RANK.__getitem__)
+
+
+async def _invitation(ctx: Call, user: UUID) -> str:
+    """The address of a new invitation; earlier ones of this tenant for this person are gone."""
+    token, digest = new_invitation()
+    await ctx.db.execute(_FORGET_INVITATIONS, user=user)
+    expires = ctx.now + timedelta(days=INVITATION_DAYS)
+    await ctx.db.execute(_INVITE, token_hash=digest, user=user, expires_at=expires)
+    return f"{ctx.pipeline.base_url}/welcome/{token}"
 
 
 def _check_rank(ctx: Call, role: str) -> None:

@@ -11,7 +11,6 @@ from uuid import UUID
 from trophenix_kernel.identity import api_keys, passwords, store
 from trophenix_kernel.identity.attempts import Attempts
 from trophenix_kernel.identity.model import (
-    INVITATION_DAYS,
     SESSION_DAYS,
     Identity,
     Membership,
@@ -129,7 +128,7 @@ class Credentials:
         session = await self._platform.first(
             store.INSERT_SESSION,
             id=new_id(),
-            token_hash=_digest(token),
+            token_hash=digest_of(token),
             user_id=user.id,
             expires_at=now + timedelta(days=SESSION_DAYS),
             ip=ip[:64],
@@ -229,48 +228,45 @@ class Credentials:
         )
         await self._changes.caught_up()
 
-    async def invite(self, user: UUID) -> str:
-        """A word that lets the person set a first password, once, within a week; an earlier one stops working."""
-        await self._platform.all(store.FORGET_INVITATIONS, user=user)
-        token = secrets.token_urlsafe(32)
-        expires = self._clock.now() + timedelta(days=INVITATION_DAYS)
-        await self._platform.first(
-            store.INVITE, token_hash=_digest(token), user=user, expires_at=expires
-        )
-        return token
-
     async def invited(self, token: str) -> User | None:
         """Whom an open invitation is for."""
         user = await self._platform.first(
-            store.OPEN_INVITATION, token_hash=_digest(token), now=self._clock.now()
+            store.OPEN_INVITATION, digest=digest_of(token), now=self._clock.now()
         )
         return await self.user(user) if user else None
 
     async def accept(
         self, token: str, password: str, *, ip: str = "", user_agent: str = ""
     ) -> tuple[str, Identity]:
-        """Set the invited person's password, use the invitation up and sign in.
+        """Begin the membership an invitation was made for, and sign in.
+
+        Somebody without a password sets it here. Somebody who has one must show it: an invitation proves that a tenant wants the
+        person, never who the person is.
 
         Raises:
             NotFound: there is no such open invitation.
-            Invalid: the password is too weak; the invitation stays open.
+            Invalid: the password to be is too weak; the invitation stays open.
+            Unauthenticated: the account's password is another one; the invitation stays open.
         """
         user = await self.invited(token)
         if user is None:
-            raise NotFound(
-                "This invitation was used, replaced or has run out.",
-                next_step="Ask for a new one.",
-                code="invitation_unknown",
-            )
-        passwords.check_strength(password, email=user.email)
-        hashed = await passwords.hash_password(password)
+            raise _invitation_unknown()
+        signed_in: tuple[str, Identity] | None = None
+        hashed = ""
+        if user.password_hash is not None:
+            signed_in = await self.sign_in(user.email, password, ip=ip, user_agent=user_agent)
+        else:
+            passwords.check_strength(password, email=user.email)
+            hashed = await passwords.hash_password(password)
+        now = self._clock.now()
         if (
-            await self._platform.first(
-                store.USE_INVITATION, token_hash=_digest(token), now=self._clock.now()
-            )
+            await self._platform.first(store.USE_INVITATION, digest=digest_of(token), now=now)
             is None
         ):
-            raise NotFound("This invitation was used a moment ago.", code="invitation_unknown")
+            raise _invitation_unknown()
+        self._memberships.drop(user.id)
+        if signed_in is not None:
+            return signed_in
         await self._platform.first(store.SET_PASSWORD, id=user.id, password_hash=hashed)
         return await self.sign_in(user.email, password, ip=ip, user_agent=user_agent)
 
@@ -312,7 +308,7 @@ class Credentials:
         )
 
     async def _load_session(self, token: str) -> Identity | None:
-        row = await self._platform.first(store.SESSION_BY_DIGEST, digest=_digest(token))
+        row = await self._platform.first(store.SESSION_BY_DIGEST, digest=digest_of(token))
         if row is None or row.revoked_at is not None:
             return None
         user = await self._platform.first(store.USER_BY_ID, id=row.user_id)
@@ -346,7 +342,22 @@ def csrf_token(token: str) -> str:
     return hashlib.sha256(b"trophenix csrf " + token.encode()).hexdigest()
 
 
-def _digest(token: str) -> bytes:
+def new_invitation() -> tuple[str, bytes]:
+    """The word for an invitation's address, and the digest to keep."""
+    token = secrets.token_urlsafe(32)
+    return token, digest_of(token)
+
+
+def _invitation_unknown() -> NotFound:
+    return NotFound(
+        "This invitation was used, replaced or has run out.",
+        next_step="Ask for a new one.",
+        code="invitation_unknown",
+    )
+
+
+def digest_of(token: str) -> bytes:
+    """What is stored of a secret word."""
     return hashlib.sha256(token.encode()).digest()
 
 

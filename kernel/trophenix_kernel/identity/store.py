@@ -67,20 +67,5 @@ KEY_BY_DIGEST: Final = Query("select * from kernel.find_api_key(:digest)", KeyRo
 TOUCH_KEYS: Final = Query("select kernel.touch_api_keys(cast(:keys as uuid[]), :at)", int)
 MEMBERSHIPS_OF: Final = Query("select * from kernel.memberships_of(:user)", Membership)
 
-INVITE: Final = Query(
-    "insert into kernel.invitations (token_hash, user_id, expires_at) values (:token_hash, :user, :expires_at) returning user_id",
-    UUID,
-)
-FORGET_INVITATIONS: Final = Query(
-    "delete from kernel.invitations where user_id = :user and used_at is null returning user_id",
-    UUID,
-)
-USE_INVITATION: Final = Query(
-    "update kernel.invitations set used_at = :now where token_hash = :token_hash and used_at is null and expires_at > :now"
-    " returning user_id",
-    UUID,
-)
-OPEN_INVITATION: Final = Query(
-    "select user_id from kernel.invitations where token_hash = :token_hash and used_at is null and expires_at > :now",
-    UUID,
-)
+USE_INVITATION: Final = Query("select kernel.use_invitation(:digest, :now)", UUID)
+OPEN_INVITATION: Final = Query("select kernel.find_invitation(:digest, :now)", UUID)

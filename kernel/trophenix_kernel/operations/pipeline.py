@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from trophenix_kernel.access.model import NO_RIGHTS
 from trophenix_kernel.operations.call import Call, Caller, job_of
 from trophenix_kernel.operations.hooks import Hooks
 from trophenix_kernel.operations.registry import KERNEL, Bound, Registry
@@ -24,6 +25,7 @@ from trophenix_kernel.storage.failures import AnsweredBefore
 from trophenix_kernel.storage.placement import Clusters
 from trophenix_kernel.storage.pool import Pool
 from trophenix_kernel.storage.session import APP_ROLE, Reader, Transaction
+from trophenix_kernel.tenancy.directory import Entry
 from trophenix_kernel.tenancy.model import TenantUnavailable
 from trophenix_sdk.clock import Clock
 from trophenix_sdk.context import Database, JobState
@@ -169,6 +171,8 @@ class Pipeline:
         """
         operation = bound.operation
         if operation.scope == "public":
+            if caller.entry is not None:
+                self._check_switched_on(bound, caller, caller.entry)
             return
         identity = caller.identity
         if identity is None:
@@ -187,11 +191,17 @@ class Pipeline:
                 code="tenant_not_found",
                 next_step="Check the tenant's name and your key.",
             )
-        if entry.record.status not in ("active", "trial"):
-            raise TenantUnavailable(
-                f"{entry.record.name} is {entry.record.status}.",
-                next_step="Ask its owner, or the platform's support.",
+        self._check_switched_on(bound, caller, entry)
+        permission = bound.permission
+        if permission is None or permission not in caller.rights.permissions:
+            raise PermissionDenied(
+                f"This needs the permission {permission or '(none was declared, so nobody has it)'}.",
+                next_step="Ask an administrator for it, or use a key whose scopes hold it.",
             )
+
+    def _check_switched_on(self, bound: Bound, caller: Caller, entry: Entry) -> None:
+        if bound.plugin_id == KERNEL and bound.tenant_free:
+            return
         if bound.plugin_id != KERNEL:
             activation = caller.activated.get(bound.plugin_id)
             if activation is None or activation.state != "ENABLED":
@@ -200,11 +210,10 @@ class Pipeline:
                     code="plugin_not_enabled",
                     next_step="Ask an administrator to switch it on under Plugins.",
                 )
-        permission = bound.permission
-        if permission is None or permission not in caller.rights.permissions:
-            raise PermissionDenied(
-                f"This needs the permission {permission or '(none was declared, so nobody has it)'}.",
-                next_step="Ask an administrator for it, or use a key whose scopes hold it.",
+        if entry.record.status not in ("active", "trial"):
+            raise TenantUnavailable(
+                f"{entry.record.name} is {entry.record.status}.",
+                next_step="Ask its owner, or the platform's support.",
             )
 
     def _decide_platform(self, bound: Bound, caller: Caller) -> None:
@@ -223,6 +232,9 @@ class Pipeline:
             TrophenixError: the call was refused; nothing was written.
         """
         self.decide(bound, caller)
+        if bound.operation.scope == "platform" and caller.entry is not None:
+            # It runs without a tenant, whatever tenant the caller named: nobody has looked whether they belong there.
+            caller = msgspec.structs.replace(caller, entry=None, rights=NO_RIGHTS, activated={})
         given: Any = request.read_input()
         if inspect.isawaitable(given):
             given = await given
@@ -367,7 +379,8 @@ class Pipeline:
                 f"decode('{request.fingerprint().hex()}','hex'),'{seconds} seconds')"
             )
         limit = bound.operation.limit
-        if limit is not None:
+        # A background operation uses its limit up when it runs, not when it is queued.
+        if limit is not None and not (bound.operation.background and request.job is None):
             name = f"{bound.plugin_id}:{limit}"
             maximum = self._maximum(name, caller.entry.record.plan if caller.entry else "free")
             claims.append(

@@ -573,7 +573,8 @@ def _filters(
                 label=label,
                 kind=kind,
                 options=options,
-                value=value,
+                # Browsers throw away what is no number; the notice above and the chip still say what was asked.
+                value=value if kind != "number" or value.lstrip("-").isdecimal() else "",
                 placeholder=given.placeholder,
             )
         )

@@ -634,12 +634,13 @@ class SignInPage(View, frozen=True, kw_only=True):
 
 
 class WelcomePage(View, frozen=True, kw_only=True):
-    """An invited person sets a first password."""
+    """An invited person joins: with the account's password when it is ``known``, else by setting one."""
 
     template: ClassVar[str] = "kernel/welcome.html"
     action: str
     email: str
     minimum: int
+    known: bool = False
     error: Text = ""
 
 

@@ -22,32 +22,47 @@ _SURVEY: Final = """
 select n.nspname || '.' || c.relname as "table", c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
   n.nspname as schema,
   pg_get_userbyid(c.relowner) as owner,
-  (select array_agg(a.attname::text order by k.position) from pg_index i
-     cross join lateral unnest(i.indkey) with ordinality as k(attnum, position)
-     join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
-   where i.indrelid = c.oid and i.indisprimary) as key,
+  exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary
+    and t.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1])) as keyed,
   (select coalesce(jsonb_agg(jsonb_build_object('name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd::text,
      'roles', (select coalesce(jsonb_agg(pg_get_userbyid(r)), '[]') from unnest(p.polroles) r where r <> 0),
      'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid))), '[]')::text
    from pg_policy p where p.polrelid = c.oid) as policies,
-  (select coalesce(array_agg(i.relname::text), '{}') from pg_index x join pg_class i on i.oid = x.indexrelid
-   join pg_attribute a on a.attrelid = c.oid and a.attnum = x.indkey[0]
-   where x.indrelid = c.oid and a.attname <> 'tenant_id' and x.indisunique and not x.indisprimary
+  (select coalesce(array_agg(i.relname::text order by i.relname), '{}') from pg_index x join pg_class i on i.oid = x.indexrelid
+   where x.indrelid = c.oid and x.indkey[0] <> t.attnum and (x.indisunique or x.indisexclusion) and not x.indisprimary
      and n.nspname like 'plugin\\_%') as loose_unique,
-  (select coalesce(array_agg(f.conname::text), '{}') from pg_constraint f
+  (select coalesce(array_agg(f.conname::text order by f.conname), '{}') from pg_constraint f
    where f.conrelid = c.oid and f.contype = 'f' and n.nspname like 'plugin\\_%'
-     and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum = any (f.conkey) and a.attname = 'tenant_id')
-  ) as loose_references
+     and not exists (select from unnest(f.conkey, f.confkey) as pair(mine, theirs)
+       join pg_attribute other on other.attrelid = f.confrelid and other.attnum = pair.theirs and other.attname = 'tenant_id'
+       where pair.mine = t.attnum)) as loose_references,
+  (select coalesce(array_agg(distinct case g.grantee when 0 then 'everybody' else pg_get_userbyid(g.grantee) end
+      || ' to ' || lower(g.privilege_type)), '{}')
+   from aclexplode(c.relacl) g
+   where g.grantee <> c.relowner and n.nspname like 'plugin\\_%'
+     and not (g.grantee <> 0 and pg_get_userbyid(g.grantee) = n.nspname
+       and g.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE') and not g.is_grantable)) as allowed
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  join pg_attribute t on t.attrelid = c.oid and t.attname = 'tenant_id' and not t.attisdropped
 where c.relkind in ('r', 'p') and (n.nspname = 'kernel' or n.nspname like 'plugin\\_%')
-  and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
 order by 1
 """
 
 _STRAYS: Final = """
-select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'p') and n.nspname like 'plugin\\_%' and c.relname <> 'alembic_version'
-  and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
+select n.nspname || '.' || c.relname as name, case
+    when c.relkind = 'm' then 'a materialized view cannot be closed to other tenants'
+    when c.relkind = 'f' then 'a foreign table cannot be closed to other tenants'
+    when c.relkind = 'v' then 'a view runs with its owner''s rights: it needs security_invoker'
+    else 'a plugin''s table has no tenant_id: every row of a plugin belongs to a tenant' end as fault
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname like 'plugin\\_%' and (
+    c.relkind in ('m', 'f')
+    or c.relkind = 'v' and not coalesce(c.reloptions && array['security_invoker=true', 'security_invoker=on', 'security_invoker=1'], false)
+    or c.relkind in ('r', 'p') and c.relname <> 'alembic_version' and not exists (
+      select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped))
+union all
+select n.nspname || '.' || f.proname, 'a function runs with its owner''s rights: it must not be SECURITY DEFINER'
+from pg_proc f join pg_namespace n on n.oid = f.pronamespace where n.nspname like 'plugin\\_%' and f.prosecdef
 order by 1
 """
 
@@ -78,10 +93,7 @@ async def survey(connection: Any) -> list[Gap]:
     for row in await connection.fetch(_SURVEY):
         policies = msgspec.json.decode(row["policies"], type=list[_Policy])
         gaps.extend(Gap(row["table"], fault) for fault in _faults(row, policies))
-    gaps.extend(
-        Gap(row[0], "a plugin's table has no tenant_id: every row of a plugin belongs to a tenant")
-        for row in await connection.fetch(_STRAYS)
-    )
+    gaps.extend(Gap(row["name"], row["fault"]) for row in await connection.fetch(_STRAYS))
     return gaps
 
 
@@ -93,7 +105,7 @@ def _faults(row: Any, policies: list[_Policy]) -> list[str]:
         faults.append("row security is not forced on the table's owner")
     if row["owner"] != "trophenix_owner":
         faults.append(f"belongs to {row['owner']}, expected trophenix_owner")
-    if not row["key"] or "tenant_id" not in row["key"]:
+    if not row["keyed"]:
         faults.append("the primary key does not hold tenant_id")
     faults.extend(
         f"unique index {name} does not begin with tenant_id: it tells one tenant what another has"
@@ -103,6 +115,7 @@ def _faults(row: Any, policies: list[_Policy]) -> list[str]:
         f"foreign key {name} does not carry tenant_id: it accepts another tenant's row"
         for name in row["loose_references"]
     )
+    faults.extend(f"opened for {allowed}" for allowed in row["allowed"])
     tenant = [policy for policy in policies if policy.name == "tenant"]
     closed = (
         len(tenant) == 1

@@ -17,7 +17,7 @@ from trophenix_kernel.access.model import NO_RIGHTS
 from trophenix_kernel.identity.credentials import Credentials
 from trophenix_kernel.identity.model import Identity
 from trophenix_kernel.operations.call import Caller
-from trophenix_kernel.plugins.activations import NOTHING_ACTIVATED, Activations
+from trophenix_kernel.plugins.activations import NOTHING_ACTIVATED, Activated, Activations
 from trophenix_kernel.tenancy.directory import Directory, Entry
 from trophenix_kernel.usage.quota import Quota, Standing
 from trophenix_sdk.clock import Clock
@@ -137,22 +137,13 @@ class Recognition:
         locale: str = "en",
         ip: str = "",
     ) -> Caller:
-        """The caller that an identity is in a tenant."""
-        if identity is None or entry is None:
-            return Caller(
-                identity=identity,
-                entry=entry,
-                door=door,
-                request_id=request_id,
-                locale=locale,
-                ip=ip,
-            )
-        rights = await self.decisions.of(identity, entry.record)
-        activated = (
-            await self.activations.of(entry.record.id)
-            if rights is not NO_RIGHTS
-            else NOTHING_ACTIVATED
-        )
+        """The caller that an identity is in a tenant; what the tenant has switched on is known of strangers' tenants too."""
+        rights = NO_RIGHTS
+        activated: Activated = NOTHING_ACTIVATED
+        if entry is not None:
+            if identity is not None:
+                rights = await self.decisions.of(identity, entry.record)
+            activated = await self.activations.of(entry.record.id)
         return Caller(
             identity=identity,
             entry=entry,

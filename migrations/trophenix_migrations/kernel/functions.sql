@@ -1,6 +1,7 @@
 -- One role reads and claims across tenants, only through the functions below; nobody can log in as it.
 create policy across_tenants on kernel.tenant_domains to trophenix_system using (true);
 create policy across_tenants on kernel.memberships to trophenix_system using (true);
+create policy across_tenants on kernel.invitations to trophenix_system using (true);
 create policy across_tenants on kernel.api_keys to trophenix_system using (true);
 create policy across_tenants on kernel.jobs to trophenix_system using (true);
 create policy across_tenants on kernel.outbox to trophenix_system using (true);
@@ -10,6 +11,7 @@ create policy across_tenants on kernel.usage_daily to trophenix_system using (tr
 grant usage, create on schema kernel to trophenix_system;
 grant select on kernel.tenants, kernel.users, kernel.tenant_domains, kernel.memberships, kernel.api_keys to trophenix_system;
 grant select, insert, update on kernel.usage_daily to trophenix_system;
+grant select, update on kernel.invitations, kernel.memberships to trophenix_system;
 grant select, update on kernel.jobs to trophenix_system;
 grant update (last_used_at) on kernel.api_keys to trophenix_system;
 grant update on kernel.outbox to trophenix_system;
@@ -152,6 +154,24 @@ language sql stable security definer set search_path = kernel, pg_temp as $$
   select m.tenant_id, m.role, m.status, m.expires_at from kernel.memberships m where m.user_id = person
 $$;
 
+create function kernel.find_invitation(digest bytea, instant timestamptz) returns uuid
+language sql stable security definer set search_path = kernel, pg_temp as $$
+  select i.user_id from kernel.invitations i where i.token_hash = digest and i.used_at is null and i.expires_at > instant
+$$;
+
+create function kernel.use_invitation(digest bytea, instant timestamptz) returns uuid
+language plpgsql volatile security definer set search_path = kernel, pg_temp as $$
+declare found_tenant uuid; person uuid;
+begin
+  -- Once, whoever is first: the membership it was made for begins in the same moment.
+  update kernel.invitations i set used_at = instant
+  where i.token_hash = digest and i.used_at is null and i.expires_at > instant
+  returning i.tenant_id, i.user_id into found_tenant, person;
+  update kernel.memberships m set status = 'active'
+  where m.tenant_id = found_tenant and m.user_id = person and m.status = 'invited';
+  return person;
+end $$;
+
 create function kernel.claim_jobs(amount integer, lease interval) returns table (
   tenant_id uuid, id uuid, operation text, input jsonb, actor jsonb, attempts integer, request_id text)
 language sql volatile security definer set search_path = kernel, pg_temp as $$
@@ -214,6 +234,8 @@ end $$;
 
 alter function kernel.touch_api_keys(uuid[], timestamptz) owner to trophenix_system;
 alter function kernel.add_usage(jsonb) owner to trophenix_system;
+alter function kernel.find_invitation(bytea, timestamptz) owner to trophenix_system;
+alter function kernel.use_invitation(bytea, timestamptz) owner to trophenix_system;
 alter function kernel.find_api_key(bytea) owner to trophenix_system;
 alter function kernel.find_domain(text) owner to trophenix_system;
 alter function kernel.memberships_of(uuid) owner to trophenix_system;

@@ -27,3 +27,5 @@ drop function kernel.touch_api_keys(uuid[], timestamptz);
 drop function kernel.report_job(uuid, uuid, integer, bigint, bigint, interval);
 drop function kernel.end_job(uuid, uuid, integer, jsonb, interval);
 drop function kernel.next_job_at();
+drop function kernel.find_invitation(bytea, timestamptz);
+drop function kernel.use_invitation(bytea, timestamptz);

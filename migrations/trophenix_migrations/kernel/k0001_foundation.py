@@ -24,6 +24,7 @@ INSTANT = sa.DateTime(timezone=True)
 TENANT_TABLES = (
     "tenant_domains",
     "memberships",
+    "invitations",
     "api_keys",
     "activations",
     "grants",
@@ -49,9 +50,7 @@ def upgrade() -> None:
         secure_tenant_table(name)
     op.execute("grant select, insert, update on kernel.users to trophenix_app")
     op.execute("grant select, insert, update, delete on kernel.tenants to trophenix_app")
-    op.execute(
-        "grant select, insert, update, delete on kernel.sessions, kernel.invitations to trophenix_app"
-    )
+    op.execute("grant select, insert, update, delete on kernel.sessions to trophenix_app")
     op.execute("grant select, insert, update, delete on kernel.plugins to trophenix_app")
     run_file("functions.sql")
 
@@ -62,7 +61,6 @@ def downgrade() -> None:
     for name in (
         *reversed(TENANT_TABLES),
         "plugins",
-        "invitations",
         "sessions",
         "users",
         "tenants",
@@ -189,20 +187,6 @@ def _people() -> None:
         schema="kernel",
     )
     op.create_index("sessions_user", "sessions", ["user_id"], schema="kernel")
-    op.create_table(
-        "invitations",
-        sa.Column("token_hash", sa.LargeBinary, primary_key=True),
-        sa.Column(
-            "user_id",
-            sa.Uuid,
-            sa.ForeignKey("kernel.users.id", ondelete="CASCADE"),
-            nullable=False,
-        ),
-        sa.Column("expires_at", INSTANT, nullable=False),
-        sa.Column("used_at", INSTANT),
-        schema="kernel",
-    )
-    op.create_index("invitations_user", "invitations", ["user_id"], schema="kernel")
 
 
 def _access() -> None:
@@ -238,6 +222,21 @@ def _access() -> None:
         schema="kernel",
     )
     op.create_index("memberships_user", "memberships", ["user_id"], schema="kernel")
+    op.create_table(
+        "invitations",
+        _tenant_id(),
+        sa.Column("token_hash", sa.LargeBinary, nullable=False, unique=True),
+        sa.Column("user_id", sa.Uuid, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("used_at", INSTANT),
+        sa.PrimaryKeyConstraint("tenant_id", "token_hash"),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "user_id"],
+            ["kernel.memberships.tenant_id", "kernel.memberships.user_id"],
+            ondelete="CASCADE",
+        ),
+        schema="kernel",
+    )
     op.create_table(
         "api_keys",
         _tenant_id(),

@@ -80,7 +80,9 @@ class TestAdding:
     async def test_a_partial_birth_is_a_range(self, platform: Platform) -> None:
         client = platform.http("alpha")
 
-        made = (await client.post(ATHLETES, json={"name": "Ann Other", "birth_date": "1998-05"})).json()
+        made = (
+            await client.post(ATHLETES, json={"name": "Ann Other", "birth_date": "1998-05"})
+        ).json()
 
         assert made["birth_date"] == "1998-05"
         assert (made["birth_earliest"], made["birth_latest"]) == ("1998-05-01", "1998-05-31")
@@ -260,10 +262,12 @@ class TestWhatOthersHear:
 
         async with platform.sql("admin") as connection:
             events = await connection.fetch(
-                "select name, aggregate, payload from kernel.outbox where plugin_id = $1 order by id", PLUGIN
+                "select name, aggregate, payload from kernel.outbox where plugin_id = $1 order by id",
+                PLUGIN,
             )
             audit = await connection.fetch(
-                "select summary from kernel.audit_entries where operation like $1 order by id", f"{PLUGIN}:%"
+                "select summary from kernel.audit_entries where operation like $1 order by id",
+                f"{PLUGIN}:%",
             )
 
         assert [event["name"] for event in events] == [
@@ -284,7 +288,9 @@ class TestCost:
     async def test_one_athlete_and_a_list_are_one_round_trip_each(self, platform: Platform) -> None:
         await platform.call("alpha", f"{PLUGIN}:demo.load", {"count": 60})
         client = platform.http("alpha")
-        listed = await client.get(ATHLETES, params={"limit": 50})  # the caller's rights are known now
+        listed = await client.get(
+            ATHLETES, params={"limit": 50}
+        )  # the caller's rights are known now
         pool = platform.kernel.clusters.main
 
         before = pool.trips

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from trophenix_testing.platform import Platform
 
 PLUGIN = "trophenix.recruitment"
@@ -56,7 +57,9 @@ class TestTheDocumentsCall:
         assert answer.status_code == 200
         assert (report["status"], report["imported"], report["errors"]) == ("success", 1, 0)
         assert report["duration_ms"] >= 0
-        assert (await client.get(f"{ATHLETES}/imports/{report['batch_id']}")).json()["status"] == "applied"
+        assert (await client.get(f"{ATHLETES}/imports/{report['batch_id']}")).json()[
+            "status"
+        ] == "applied"
         found = (await client.get(ATHLETES, params={"sport": "tennis"})).json()["data"][0]
         assert found["external_ids"] == [{"scheme": "licence", "value": "FRA-TEN-2024-001"}]
 
@@ -87,7 +90,8 @@ class TestTheDocumentsCall:
 
         async with platform.sql("admin") as connection:
             events = await connection.fetch(
-                "select name, aggregate, payload::text from kernel.outbox where plugin_id = $1", PLUGIN
+                "select name, aggregate, payload::text from kernel.outbox where plugin_id = $1",
+                PLUGIN,
             )
             audit = await connection.fetchval(
                 "select summary from kernel.audit_entries where operation = $1",
@@ -122,14 +126,21 @@ class TestKnownAgain:
         same = await bulk(client, PIERRE)
         changed = await bulk(client, PIERRE | {"ranking": 40, "club": "TC Nord"})
         less = await bulk(
-            client, {"license_number": PIERRE["license_number"], "last_name": "Durant", "birth_date": "1998"}
+            client,
+            {
+                "license_number": PIERRE["license_number"],
+                "last_name": "Durant",
+                "birth_date": "1998",
+            },
         )
 
         assert counted(same) == (0, 0, 1, 0)
         assert counted(changed) == (0, 1, 0, 0)
         assert counted(less) == (0, 0, 1, 0)
         found = (await client.get(ATHLETES)).json()["data"]
-        assert [(one["ranking"], one["club"], one["version"]) for one in found] == [(40, "TC Nord", 2)]
+        assert [(one["ranking"], one["club"], one["version"]) for one in found] == [
+            (40, "TC Nord", 2)
+        ]
         assert found[0]["birth_date"] == "1998-05-12"
 
     async def test_by_the_whole_identity_and_by_nothing_less(self, platform: Platform) -> None:
@@ -210,7 +221,11 @@ class TestKnownAgain:
         more = await platform.call("alpha", f"{PLUGIN}:demo.load", {"count": 450})
 
         assert (again.imported, again.updated, again.unchanged) == (0, 0, 400)
-        assert (more.imported, more.unchanged, more.duplicates_proposed) == (50, 400, more.duplicates_proposed)
+        assert (more.imported, more.unchanged, more.duplicates_proposed) == (
+            50,
+            400,
+            more.duplicates_proposed,
+        )
 
 
 class TestLimits:
@@ -235,7 +250,11 @@ class TestLimits:
     ) -> None:
         client = platform.http("alpha")
         people = [
-            {"last_name": f"N{n}", "birth_date": f"1990-01-{n + 1:02}", "licence": f"L{n}" if n % 2 else ""}
+            {
+                "last_name": f"N{n}",
+                "birth_date": f"1990-01-{n + 1:02}",
+                "licence": f"L{n}" if n % 2 else "",
+            }
             for n in range(20)
         ]
 
@@ -248,12 +267,19 @@ class TestLimits:
         platform: Platform = await platform_factory(limits={f"{PLUGIN}:athletes": {"custom": 3}})
         client = platform.http("alpha")
 
-        refused = await client.post(BULK, json={"athletes": [{"last_name": f"N{n}"} for n in range(4)]})
+        refused = await client.post(
+            BULK, json={"athletes": [{"last_name": f"N{n}"} for n in range(4)]}
+        )
 
         assert (refused.status_code, refused.json()["code"]) == (402, "limit_reached")
         assert await total(client) == 0
         assert (await client.get(f"{ATHLETES}/imports")).json()["data"] == []
-        assert counted(await bulk(client, *({"last_name": f"N{n}"} for n in range(3)))) == (3, 0, 0, 0)
+        assert counted(await bulk(client, *({"last_name": f"N{n}"} for n in range(3)))) == (
+            3,
+            0,
+            0,
+            0,
+        )
 
 
 class TestAnyInput:
@@ -268,16 +294,32 @@ class TestAnyInput:
                 st.integers(-(10**30), 10**30),
                 st.floats(allow_nan=False),
                 st.text(max_size=40),
-                st.sampled_from(["\x00", "=1+1", "1998-05-12", "FRA", "\u202eabc", "x" * 5000, "185", "\U0010ffff"]),
+                st.sampled_from(
+                    [
+                        "\x00",
+                        "=1+1",
+                        "1998-05-12",
+                        "FRA",
+                        "\u202eabc",
+                        "x" * 5000,
+                        "185",
+                        "\U0010ffff",
+                    ]
+                ),
             ),
-            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+            ),
             max_leaves=6,
         )
         members = st.sampled_from(
             "last_name first_name name sex birth_date nationality sport ranking height_cm weight_kg club position visibility"
             " licence external_ids attributes extra été \x00".split(" ")
         )
-        rows = st.lists(st.dictionaries(members, values, max_size=6) | values, min_size=1, max_size=6)
+        rows = st.lists(
+            st.dictionaries(members, values, max_size=6) | values, min_size=1, max_size=6
+        )
 
         @settings(
             max_examples=60,
@@ -306,7 +348,14 @@ class TestAnyInput:
 
     @pytest.mark.parametrize(
         "body",
-        [b"{", b"[]", b'{"athletes": 3}', b'{"athletes": [], "batch_size": 0}', b'{"athletes": [], "x": 1}', b"\xff"],
+        [
+            b"{",
+            b"[]",
+            b'{"athletes": 3}',
+            b'{"athletes": [], "batch_size": 0}',
+            b'{"athletes": [], "x": 1}',
+            b"\xff",
+        ],
     )
     async def test_a_body_that_is_no_list_is_refused(self, platform: Platform, body: bytes) -> None:
         client = platform.http("alpha")

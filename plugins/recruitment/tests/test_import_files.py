@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+
 from trophenix_kernel.web.recognition import Recognition
 from trophenix_kernel.worker import Worker
-from trophenix_testing.platform import Platform
-
 from trophenix_recruitment.store.athletes import SCHEMA
+from trophenix_testing.platform import Platform
 
 PLUGIN = "trophenix.recruitment"
 ATHLETES = "/api/v1/athletes"
@@ -293,7 +293,10 @@ class TestRealLists:
 
         assert counted(first) == (10_401, 10_401, 0, 0, 0)
         assert counted(turned) == (10_401, 0, 0, 10_401, 0)
-        assert {pair["kind"] for pair in await self.pairs(desk)} <= {"possible", "possible_relatives"}
+        assert {pair["kind"] for pair in await self.pairs(desk)} <= {
+            "possible",
+            "possible_relatives",
+        }
         assert "Pelé" in {one["last_name"] for one in found.json()["data"]}
         assert [one["name"] for one in accents.json()["data"]] == ["Gerd Müller"]
 

@@ -15,10 +15,11 @@ from trophenix_recruitment.model import AthleteDraft, ExternalId
 from trophenix_sdk.ids import new_id, new_ids
 
 DAY = date(1998, 5, 12)
-YEAR = {"birth_earliest": date(1998, 1, 1), "birth_latest": date(1998, 12, 31)}
-EXACT = {"birth_earliest": DAY, "birth_latest": DAY}
+YEAR: dict[str, Any] = {"birth_earliest": date(1998, 1, 1), "birth_latest": date(1998, 12, 31)}
+EXACT: dict[str, Any] = {"birth_earliest": DAY, "birth_latest": DAY}
 ids = st.lists(
-    st.builds(ExternalId, st.sampled_from(["fide", "FIDE", "itf"]), st.sampled_from("123")), max_size=2
+    st.builds(ExternalId, st.sampled_from(["fide", "FIDE", "itf"]), st.sampled_from("123")),
+    max_size=2,
 ).map(tuple)
 drafts = st.builds(
     AthleteDraft,
@@ -36,12 +37,15 @@ drafts = st.builds(
 
 
 def draft(**said: Any) -> AthleteDraft:
-    return AthleteDraft(**{"family_name": "Durant", "given_name": "Pierre", **said})
+    fields: dict[str, Any] = {"family_name": "Durant", "given_name": "Pierre", **said}
+    return AthleteDraft(**fields)
 
 
 class TestMerge:
     @given(drafts, drafts)
-    def test_saying_it_again_changes_nothing_more(self, known: AthleteDraft, said: AthleteDraft) -> None:
+    def test_saying_it_again_changes_nothing_more(
+        self, known: AthleteDraft, said: AthleteDraft
+    ) -> None:
         once = merge(known, said, says_visibility=False)
 
         assert merge(once, said, says_visibility=False) is once
@@ -77,10 +81,17 @@ class TestMerge:
 class TestContradiction:
     def test_takes_another_name_and_another_birth(self) -> None:
         known = draft(**EXACT)
-        other_day = {"birth_earliest": date(2001, 1, 1), "birth_latest": date(2001, 1, 1)}
+        other_day: dict[str, Any] = {
+            "birth_earliest": date(2001, 1, 1),
+            "birth_latest": date(2001, 1, 1),
+        }
 
-        assert contradicts(known, AthleteDraft(family_name="Nguyen", given_name="Linh", **other_day))
-        assert not contradicts(known, AthleteDraft(family_name="Nguyen", given_name="Linh", **EXACT))
+        assert contradicts(
+            known, AthleteDraft(family_name="Nguyen", given_name="Linh", **other_day)
+        )
+        assert not contradicts(
+            known, AthleteDraft(family_name="Nguyen", given_name="Linh", **EXACT)
+        )
         assert not contradicts(known, draft(**other_day))
         assert not contradicts(known, AthleteDraft(family_name="Nguyen", given_name="Linh"))
 
@@ -121,7 +132,9 @@ class TestDecisions:
         for line, row in enumerate(rows, start=1):
             verdict = first.decide(line, row, search_keys(row), plain_ids(row), iter([new_id()]))
             if verdict.after is not None:
-                athletes[verdict.after.id] = msgspec.structs.replace(verdict.after, version=1, line=None)
+                athletes[verdict.after.id] = msgspec.structs.replace(
+                    verdict.after, version=1, line=None
+                )
             if verdict.outcome != "rejected":
                 taken.append(row)
         second = Matcher(says_visibility=False)

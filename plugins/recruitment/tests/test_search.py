@@ -10,15 +10,29 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from trophenix_testing.platform import Platform
 
 from trophenix_recruitment.ages import completed_years
 from trophenix_recruitment.names import name_key
 from trophenix_recruitment.store.search import SORTS
+from trophenix_testing.platform import Platform
 
 PLUGIN = "trophenix.recruitment"
 ATHLETES = "/api/v1/athletes"
-WORDS = ("Ann", "Ánna", "Bo", "de", "la", "Cruz", "O'Neil", "Zoë", "Nguyễn", "李", "anton", "Le-Goff", "ß")
+WORDS = (
+    "Ann",
+    "Ánna",
+    "Bo",
+    "de",
+    "la",
+    "Cruz",
+    "O'Neil",
+    "Zoë",
+    "Nguyễn",
+    "李",
+    "anton",
+    "Le-Goff",
+    "ß",
+)
 SPORTS = ("Tennis", "tennis", "Judo", "Water polo")
 COUNTRIES = ("FRA", "TUN", "GBR", "USA")
 CLUBS = ("FC Bär", "AS Dax", "FC Dax", "Dax")
@@ -44,7 +58,9 @@ athletes = st.fixed_dictionaries(
 filters = st.fixed_dictionaries(
     {},
     optional={
-        "q": st.lists(st.sampled_from([*WORDS, "a", "an", "n", "nguyen", "lego", "x"]), max_size=3).map(" ".join).filter(bool),
+        "q": st.lists(st.sampled_from([*WORDS, "a", "an", "n", "nguyen", "lego", "x"]), max_size=3)
+        .map(" ".join)
+        .filter(bool),
         "sport": st.sampled_from([*SPORTS, "TENNIS", "golf"]),
         "country": st.sampled_from(["FR", "TUN", "gb", "États-Unis"]),
         "ranking_min": st.integers(1, 12),
@@ -87,7 +103,9 @@ def plainly(one: dict[str, Any], asked: dict[str, Any], today: date) -> bool:
         if bound in asked:
             if one["birth_earliest"] is None:
                 return False
-            first, last = (date.fromisoformat(one[end]) for end in ("birth_earliest", "birth_latest"))
+            first, last = (
+                date.fromisoformat(one[end]) for end in ("birth_earliest", "birth_latest")
+            )
             days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
             if not all(holds(completed_years(day, today), asked[bound]) for day in days):
                 return False
@@ -200,7 +218,9 @@ class TestFound:
 
 class TestPages:
     @pytest.mark.parametrize("sort", SORTS)
-    async def test_each_is_visited_once_while_others_come(self, platform: Platform, sort: str) -> None:
+    async def test_each_is_visited_once_while_others_come(
+        self, platform: Platform, sort: str
+    ) -> None:
         await platform.call("alpha", f"{PLUGIN}:demo.load", {"count": 40})
         client = platform.http("alpha")
         before = {one["id"] for one in await every_page(client, {"limit": 200})}
@@ -231,7 +251,9 @@ class TestPages:
 
 
 class TestPlans:
-    async def test_a_search_reads_through_indexes_under_row_security(self, platform: Platform) -> None:
+    async def test_a_search_reads_through_indexes_under_row_security(
+        self, platform: Platform
+    ) -> None:
         """Ten thousand athletes must not be read to find three; a planner that has seen them knows how."""
         await platform.call("alpha", f"{PLUGIN}:demo.load", {"count": 3000})
         async with platform.sql("admin") as connection:

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import openpyxl
 import pytest
-from trophenix_testing.platform import Platform
 
 from trophenix_recruitment.imports import AthleteImport
 from trophenix_recruitment.panels import ATHLETES as ATHLETES_PANEL
 from trophenix_recruitment.panels import PANELS, WIDGETS
+from trophenix_testing.platform import Platform
 
 PLUGIN = "trophenix.recruitment"
 ATHLETES = "/api/v1/athletes"
@@ -32,7 +32,9 @@ class TestExport:
         known = (await client.get(ATHLETES, params={"limit": 200})).json()["data"]
 
         for form in ("csv", "xlsx"):
-            answer = await client.get(f"{ATHLETES}/export", params={"format": form, "language": "fr"})
+            answer = await client.get(
+                f"{ATHLETES}/export", params={"format": form, "language": "fr"}
+            )
             assert answer.status_code == 200
             assert f'.{form}"' in answer.headers["content-disposition"]
             source = AthleteImport(answer.content, date(2026, 11, 20))
@@ -48,7 +50,9 @@ class TestExport:
         await load(platform, 30)
         client = platform.http("alpha")
 
-        answer = await client.get(f"{ATHLETES}/export", params={"format": "json", "sport": "football"})
+        answer = await client.get(
+            f"{ATHLETES}/export", params={"format": "json", "sport": "football"}
+        )
 
         listed = await client.get(ATHLETES, params={"limit": 200, "sport": "football"})
         assert msgspec.json.decode(answer.content) == listed.json()["data"]
@@ -163,7 +167,20 @@ class TestPages:
     def test_declared_operations_exist(self, platform: Platform) -> None:
         known = {bound.name for bound in platform.kernel.registry}
         for panel in (*PANELS, *WIDGETS):
-            for field in ("list", "read", "create", "update", "delete", "export", "preview", "apply", "status", "problems", "revert", "operation"):
+            for field in (
+                "list",
+                "read",
+                "create",
+                "update",
+                "delete",
+                "export",
+                "preview",
+                "apply",
+                "status",
+                "problems",
+                "revert",
+                "operation",
+            ):
                 name = getattr(panel, field, "")
                 assert not name or f"{PLUGIN}:{name}" in known, name
 

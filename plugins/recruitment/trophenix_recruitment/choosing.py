@@ -98,7 +98,7 @@ def chosen_mapping(
             columns.append(column)
     if reasons:
         raise MappingRefused(tuple(reasons))
-    return _completed(columns, headings, suggested, set(words), values_of)
+    return _completed(columns, suggested, set(words), values_of)
 
 
 def _whole(document: Members[str, Any]) -> Mapping:
@@ -124,7 +124,6 @@ def _column(heading: str, word: Any, known: ColumnMapping) -> ColumnMapping | No
 
 def _completed(
     columns: list[ColumnMapping],
-    headings: Sequence[str],
     suggested: Mapping,
     said: set[str],
     values_of: Callable[[int], Iterable[str]],

@@ -29,26 +29,36 @@ def _words(text: str) -> tuple[str, ...]:
 _NATIONS: Final = (
     _Nation(
         "FRA",
-        _words("Camille, Léa, Manon, Chloé, Inès, Sarah, Jade, Zoé, Maëlys, Anaïs, Élise, Margaux, Clara, Noémie"),
-        _words("Hugo, Lucas, Nathan, Théo, Enzo, Louis, Jules, Rayan, Maxime, Clément, Antoine, Étienne, Kévin, Loïc"),
+        _words(
+            "Camille, Léa, Manon, Chloé, Inès, Sarah, Jade, Zoé, Maëlys, Anaïs, Élise, Margaux, Clara, Noémie"
+        ),
+        _words(
+            "Hugo, Lucas, Nathan, Théo, Enzo, Louis, Jules, Rayan, Maxime, Clément, Antoine, Étienne, Kévin, Loïc"
+        ),
         _words(
             "Martin, Bernard, Dubois, Moreau, Laurent, Girard, Lefèvre, Roux, Fournier, Mercier, Le Gall, Da Silva, Benoît, Chevalier,"
             " Garnier, Perrin, Caron, N'Diaye, Lemaître, de La Fontaine"
         ),
-        _words("Racing Club de Dax, AS Bellevue, Stade Lorientais, Olympique du Rhône, Entente Val-d'Oise"),
+        _words(
+            "Racing Club de Dax, AS Bellevue, Stade Lorientais, Olympique du Rhône, Entente Val-d'Oise"
+        ),
     ),
     _Nation(
         "TUN",
         _words("Amira, Sirine, Yasmine, Nour, Rania, Mariem, Salma, Hiba, Olfa, Emna"),
         _words("Youssef, Aymen, Karim, Seif, Hamza, Mehdi, Wajdi, Oussama, Anis, Bilel"),
-        _words("Trabelsi, Ben Salah, Gharbi, Jaziri, Mejri, Chebbi, Ayari, Haddad, Ben Youssef, Khelifi, Bouazizi, Mansouri"),
+        _words(
+            "Trabelsi, Ben Salah, Gharbi, Jaziri, Mejri, Chebbi, Ayari, Haddad, Ben Youssef, Khelifi, Bouazizi, Mansouri"
+        ),
         _words("Club Carthage, Étoile de Sfax, Espoir de Bizerte, Union Monastir"),
     ),
     _Nation(
         "ESP",
         _words("Lucía, Carmen, Paula, Nerea, Aitana, Irene, Marta, Alba"),
         _words("Álvaro, Sergio, Iker, Pablo, Adrián, Rubén, Íñigo, Marcos"),
-        _words("García López, Fernández, Muñoz, Ibáñez, Núñez Vega, Serrano, Castaño, Ortega, Peña Ruiz"),
+        _words(
+            "García López, Fernández, Muñoz, Ibáñez, Núñez Vega, Serrano, Castaño, Ortega, Peña Ruiz"
+        ),
         _words("Club Deportivo Aranda, Unión Costa Sur, Atlético Segura"),
     ),
     _Nation(
@@ -90,12 +100,22 @@ _NATIONS: Final = (
 _SPORTS: Final = (
     _Sport("Football", _words("Goalkeeper, Defender, Midfielder, Forward"), 168, 180),
     _Sport("Tennis", (), 172, 185),
-    _Sport("Basketball", _words("Point guard, Shooting guard, Small forward, Power forward, Center"), 183, 199),
+    _Sport(
+        "Basketball",
+        _words("Point guard, Shooting guard, Small forward, Power forward, Center"),
+        183,
+        199,
+    ),
     _Sport("Handball", _words("Goalkeeper, Left wing, Right wing, Pivot, Playmaker"), 174, 188),
     _Sport("Swimming", (), 174, 187),
     _Sport("Athletics", (), 169, 181),
     _Sport("Judo", (), 165, 177),
-    _Sport("Rugby", _words("Prop, Hooker, Lock, Flanker, Scrum-half, Fly-half, Wing, Full-back"), 170, 186),
+    _Sport(
+        "Rugby",
+        _words("Prop, Hooker, Lock, Flanker, Scrum-half, Fly-half, Wing, Full-back"),
+        170,
+        186,
+    ),
     _Sport("Fencing", (), 171, 184),
     _Sport("Volleyball", _words("Setter, Libero, Outside hitter, Middle blocker"), 182, 197),
 )
@@ -134,7 +154,9 @@ def _athlete(random: Random, number: int) -> dict[str, Any]:
         "first_name": random.choice(nation.women if woman else nation.men),
         "last_name": family,
         "sex": "F" if woman else "M",
-        "birth_date": born.isoformat() if exactness > 0.06 else born.isoformat()[: 7 if exactness > 0.03 else 4],
+        "birth_date": born.isoformat()
+        if exactness > 0.06
+        else born.isoformat()[: 7 if exactness > 0.03 else 4],
         "nationality": nation.code,
         "sport": sport.name,
         "ranking": rank if ranked else None,

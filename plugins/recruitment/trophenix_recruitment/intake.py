@@ -210,7 +210,9 @@ class Intake:
                 before = _ENCODE(verdict.before.draft)
             elif verdict.problem is not None:
                 problems = (*problems, verdict.problem)
-            self._note(lines, one.seq, one.row, outcome, problems, verdict.athlete_id, version, before)
+            self._note(
+                lines, one.seq, one.row, outcome, problems, verdict.athlete_id, version, before
+            )
             if count % (2 * STRETCH_ROWS) == 0:
                 await asyncio.sleep(0)
         await self._change(changed)
@@ -234,9 +236,7 @@ class Intake:
         else:
             self.kept.extend(lines)
 
-    async def _propose(
-        self, added: Sequence[Added], stored: Sequence[Known]
-    ) -> None:
+    async def _propose(self, added: Sequence[Added], stored: Sequence[Known]) -> None:
         """Propose pairs among the new athletes and with stored ones; who shares no key with anybody is not compared at all."""
         once: set[object] = set()
         several: set[object] = set()
@@ -319,7 +319,10 @@ def _noted(problem: RowProblem) -> dict[str, Any]:
 
 def _evidence(headings: Sequence[str], row: RawRow) -> dict[str, Any]:
     """The row as it was read, by heading; cells behind the last heading under ``…``."""
-    found = {storable(heading): storable(cell) for heading, cell in zip(headings, row.cells, strict=False)}
+    found = {
+        storable(heading): storable(cell)
+        for heading, cell in zip(headings, row.cells, strict=False)
+    }
     if len(row.cells) > len(headings):
         found["…"] = [storable(cell) for cell in row.cells[len(headings) :]]
     if row.extra:
@@ -341,8 +344,9 @@ def storable(value: Any) -> Any:
         case int():
             return value if abs(value) < 1 << 63 else str(value)[:_TEXT_KEPT]
         case list():
-            return [storable(item) for item in value]
+            return [storable(item) for item in cast("list[Any]", value)]
         case dict():
-            return {storable(str(name)): storable(item) for name, item in value.items()}
+            members = cast("dict[Any, Any]", value)
+            return {storable(str(name)): storable(item) for name, item in members.items()}
         case _:
             return storable(str(value))

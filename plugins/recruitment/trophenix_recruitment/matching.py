@@ -226,7 +226,9 @@ def merge(known: AthleteDraft, said: AthleteDraft, *, says_visibility: bool) -> 
             changes["attributes"] = attributes
     if said.external_ids:
         had = set(plain_ids(known))
-        added = [ExternalId(*plain_id(one)) for one in said.external_ids if plain_id(one) not in had]
+        added = [
+            ExternalId(*plain_id(one)) for one in said.external_ids if plain_id(one) not in had
+        ]
         if added:
             changes["external_ids"] = (*known.external_ids, *added)
     return msgspec.structs.replace(known, **changes) if changes else known
@@ -237,20 +239,27 @@ def _says_more_of_birth(known: AthleteDraft, said: AthleteDraft) -> bool:
         return False
     if known.birth_earliest is None or known.birth_latest is None:
         return True
-    return not (said.birth_earliest <= known.birth_earliest and known.birth_latest <= said.birth_latest)
+    return not (
+        said.birth_earliest <= known.birth_earliest and known.birth_latest <= said.birth_latest
+    )
 
 
 def _same_country(known: AthleteDraft, said: AthleteDraft) -> bool:
     if known.nationality_system == said.nationality_system:
         return known.nationality == said.nationality
-    return known.nationality_alpha_2 is not None and known.nationality_alpha_2 == said.nationality_alpha_2
+    return (
+        known.nationality_alpha_2 is not None
+        and known.nationality_alpha_2 == said.nationality_alpha_2
+    )
 
 
-_TWO_ATHLETES: Final = "these identifiers belong to two different athletes: correct the identifiers."
-_OTHER_PERSON: Final = (
-    "the identifier belongs to an athlete of another name and another birth date: correct the identifier, or the athlete who has it."
+_TWO_ATHLETES: Final = (
+    "these identifiers belong to two different athletes: correct the identifiers."
 )
-_TWICE: Final = "the identifier stands in line {} already, with other values: keep one of the two rows."
+_OTHER_PERSON: Final = "the identifier belongs to an athlete of another name and another birth date: correct it, or that athlete."
+_TWICE: Final = (
+    "the identifier stands in line {} already, with other values: keep one of the two rows."
+)
 
 
 def _rejected(line: int, code: str, ids: tuple[Id, ...], said: str) -> Verdict:

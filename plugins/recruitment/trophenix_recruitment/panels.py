@@ -53,6 +53,34 @@ _STATUS: Final = {
     "failed": _("Failed"),
 }
 
+_REASONS: Final = {
+    "same_birth_day": _("Same day of birth"),
+    "same_name": _("Same name"),
+    "similar_name": _("Similar name"),
+    "swapped_name": _("Given and family name exchanged"),
+    "same_family_name": _("Same family name"),
+    "other_given_name": _("Other given name"),
+    "birth_unknown": _("Birth not known"),
+    "birth_compatible": _("Birth fits"),
+    "birth_nearly_same": _("Birth differs by one slip"),
+}
+_CONFLICTS: Final = {
+    "sex": _("Sex"),
+    "nationality": _("Nationality"),
+    "position": _("Position"),
+    "name": _("Name"),
+    "birth": _("Birth date"),
+}
+_ROW: Final = {
+    "imported": _("New"),
+    "updated": _("Changed"),
+    "unchanged": _("Unchanged"),
+    "repeated": _("Repeated"),
+    "rejected": _("Rejected"),
+    "reverted": _("Taken back"),
+    "kept": _("Kept"),
+}
+
 _PAIR: Final = (
     Col("name", _("Athletes")),
     Col(
@@ -161,9 +189,7 @@ ATHLETES: Final = Panel(
             _("Who the athlete is."),
             ("last_name", "first_name", "sex", "birth_date", "nationality"),
         ),
-        Section(
-            _("Sport"), _("What the athlete does."), ("sport", "position", "ranking", "club")
-        ),
+        Section(_("Sport"), _("What the athlete does."), ("sport", "position", "ranking", "club")),
         Section(_("Measures"), "", ("height_cm", "weight_kg")),
         Section(_("Visibility"), _("Who may see the profile."), ("visibility",)),
     ),
@@ -180,7 +206,11 @@ ATHLETES: Final = Panel(
     empty=Empty(
         _("No athletes yet"),
         _("Bring a list in, or add the first one by hand."),
-        (_("Export your list as CSV or XLSX"), _("Import it here"), _("Look at what was not taken")),
+        (
+            _("Export your list as CSV or XLSX"),
+            _("Import it here"),
+            _("Look at what was not taken"),
+        ),
     ),
 )
 
@@ -213,8 +243,8 @@ DUPLICATES: Final = Panel(
         Col("left.birth_date", _("Born")),
         Col("right.name", _("Second athlete"), kind="person", sub="right.club"),
         Col("right.birth_date", _("Born")),
-        Col("reasons", _("Speaks for it"), kind="tags"),
-        Col("conflicts", _("Speaks against it"), kind="tags"),
+        Col("reasons", _("Speaks for it"), kind="tags", labels=_REASONS),
+        Col("conflicts", _("Speaks against it"), kind="tags", labels=_CONFLICTS),
         Col("decision", _("Decision"), kind="badge", labels=_DECISION),
         Col("decided_by", _("Decided by")),
     ),
@@ -291,7 +321,7 @@ IMPORTS: Final = Panel(
             by="id",
             columns=(
                 Col("line", _("Line"), kind="number"),
-                Col("status", _("Status"), kind="badge"),
+                Col("status", _("Status"), kind="badge", labels=_ROW),
                 Col("column", _("Column")),
                 Col("message", _("Remark")),
                 Col("value", _("Value")),

@@ -20,7 +20,6 @@ from trophenix_recruitment.model import (
     AthleteDraft,
     ExternalId,
     RawRow,
-    RuleBroken,
     Sex,
     Visibility,
 )
@@ -156,7 +155,9 @@ def _checked(given: Members[str, Any], today: date) -> AthleteDraft:
     if outcome.draft is None:
         raise _invalid(
             [
-                FieldProblem(f"/{problem.column}" if problem.column else "", problem.code, problem.message)
+                FieldProblem(
+                    f"/{problem.column}" if problem.column else "", problem.code, problem.message
+                )
                 for problem in outcome.problems
                 if problem.severity == "error"
             ]

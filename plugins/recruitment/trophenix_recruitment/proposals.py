@@ -47,7 +47,13 @@ async def store(ctx: Context, proposals: Iterable[Proposal], batch_id: UUID | No
         left, right = sorted((UUID(proposal.left), UUID(proposal.right)))
         links.append(
             duplicates.NewLink(
-                link_id, left, right, proposal.kind, proposal.score, proposal.reasons, proposal.conflicts
+                link_id,
+                left,
+                right,
+                proposal.kind,
+                proposal.score,
+                proposal.reasons,
+                proposal.conflicts,
             )
         )
     return await duplicates.insert(ctx.db, links, batch_id, ctx.now)

@@ -36,9 +36,7 @@ async def undo(ctx: Context, batch: Batch) -> None:
     if removed:
         await ctx.use_limit(LIMIT, -removed)
     await imports.mark_reverted(ctx.db, batch.id, kept, ctx.actor.name, ctx.now)
-    ctx.events.emit(
-        REVERTED, ImportUndone(batch.id, removed, restored, kept), aggregate=batch.id
-    )
+    ctx.events.emit(REVERTED, ImportUndone(batch.id, removed, restored, kept), aggregate=batch.id)
     ctx.audit(
         f"Import of {batch.file_name} taken back: {removed} athletes removed, {restored} restored, {kept} kept",
         target=str(batch.id),

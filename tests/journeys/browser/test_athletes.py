@@ -45,10 +45,10 @@ def test_searching_filtering_ordering_and_turning_pages(window: Open, recruitmen
     owner = window()
     owner.go(recruitment)
     owner.page.evaluate("document.querySelector('.tx-side').dataset.kept = 'yes'")
-    with owner.page.expect_response("**q=ben*"):
-        owner.page.get_by_role("searchbox").fill("ben salah")
+    total = owner.page.locator(".tx-pager span").first.inner_text()
+    owner.page.get_by_role("searchbox").fill("ben salah")
     owner.page.wait_for_url("**q=ben*")
-    owner.page.locator(".tx-chip").wait_for()
+    owner.page.get_by_text(total).wait_for(state="detached")
     assert names(owner)
     assert all("Ben Salah" in name for name in names(owner))
     found = len(names(owner))
@@ -56,7 +56,7 @@ def test_searching_filtering_ordering_and_turning_pages(window: Open, recruitmen
     owner.page.get_by_label("Sport", exact=True).fill("Football")
     owner.page.get_by_label("Sport", exact=True).press("Enter")
     owner.page.wait_for_url("**sport=Football*")
-    owner.page.locator(".tx-chip").nth(1).wait_for()
+    owner.page.locator(".tx-chip").wait_for()
     assert 0 < len(names(owner)) < found
     owner.look()
     assert owner.page.locator(".tx-side").get_attribute("data-kept") == "yes"
@@ -72,8 +72,8 @@ def test_searching_filtering_ordering_and_turning_pages(window: Open, recruitmen
     owner.go(recruitment)
     owner.page.get_by_role("link", name="Next").click()
     owner.page.wait_for_url("**cursor=*")
-    owner.page.get_by_text("26–50 of").wait_for()
-    assert not set(names(owner)) & set(first) or names(owner) != first
+    owner.page.locator(".tx-pager").get_by_text("26–50 of").wait_for()
+    assert names(owner) != first
     owner.look()
 
 
@@ -139,10 +139,11 @@ def test_what_the_list_shows_is_taken_along(window: Open, recruitment: str) -> N
     owner.go(f"{recruitment}?sport=Football")
     shown = owner.page.locator(".tx-pager").inner_text()
     total = int(shown.split("of ")[1].split("\n")[0])
-    for kind, label in (("csv", "CSV"), ("json", "JSON"), ("xlsx", "Excel")):
+    for kind in ("csv", "json", "xlsx"):
+        owner.go(f"{recruitment}?sport=Football")
         owner.page.get_by_role("button", name="Export").click()
         with owner.page.expect_download() as caught:
-            owner.page.locator("#tx-exports a", has_text=label).click()
+            owner.page.locator(f"#tx-exports a[href*='export.{kind}']").click()
         assert caught.value.suggested_filename.endswith(kind)
         body = caught.value.path().read_bytes()
         if kind == "csv":
@@ -155,7 +156,7 @@ def test_what_the_list_shows_is_taken_along(window: Open, recruitment: str) -> N
 
 @pytest.mark.parametrize("face", [Face(), PHONE], ids=str)
 def test_a_list_is_brought_in_and_taken_back(
-    window: Open, recruitment: str, face: Face, request: pytest.FixtureRequest
+    window: Open, recruitment: str, face: Face
 ) -> None:
     """The columns are shown before anything happens, each line that was not taken is named, and all of it can be undone."""
     owner = window(face=face)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
-from trophenix_kernel.identity.model import Identity
+from trophenix_kernel.identity.model import Identity, User
 from trophenix_kernel.identity.passwords import MINIMUM_LENGTH
 from trophenix_kernel.panels import SignInPage, TenantsPage, WelcomePage
 from trophenix_kernel.web.desk.visit import LANGUAGE_COOKIE, MODE_COOKIE, SESSION_COOKIE, Visit
@@ -62,7 +62,7 @@ async def sign_in(request: Asking) -> Response[Any]:
 
 @get("/welcome/{token:str}")
 async def welcome_page(request: Asking, token: FromPath[str]) -> Response[Any]:
-    """Let an invited person set a first password."""
+    """Let an invited person join."""
     visit = await Visit.of(request)
     user = await visit.kernel.credentials.invited(token)
     if user is None:
@@ -74,7 +74,7 @@ async def welcome_page(request: Asking, token: FromPath[str]) -> Response[Any]:
 
 @post("/welcome/{token:str}")
 async def welcome(request: Asking, token: FromPath[str]) -> Response[Any]:
-    """Set the password and sign in."""
+    """Join and sign in."""
     visit = await Visit.of(request)
     check_same_origin(dict(request.scope["headers"]))
     user = await visit.kernel.credentials.invited(token)
@@ -87,8 +87,8 @@ async def welcome(request: Asking, token: FromPath[str]) -> Response[Any]:
         session, identity = await visit.kernel.credentials.accept(
             token, str(data.get("password", ""))
         )
-    except Invalid as error:
-        return visit.page(_welcome(token, user.email, error=error.detail, status=422))
+    except (Invalid, Unauthenticated, RateLimited) as error:
+        return visit.page(_welcome(token, user, error=error.detail, status=error.status))
     return _signed_in(visit, session, identity, "/admin")
 
 
@@ -149,9 +149,7 @@ async def tenants(request: Asking) -> Response[Any]:
                 tenants=(),
             )
         )
-    return visit.page(
-        TenantsPage(title=_("Choose an organisation"), tenants=visit.frame().tenants)
-    )
+    return visit.page(TenantsPage(title=_("Choose an organisation"), tenants=visit.frame().tenants))
 
 
 def _sign_in(*, email: str = "", next_: str = "", error: Any = "", status: int = 200) -> SignInPage:
@@ -165,12 +163,16 @@ def _sign_in(*, email: str = "", next_: str = "", error: Any = "", status: int =
     )
 
 
-def _welcome(token: str, email: str, *, error: Any = "", status: int = 200) -> WelcomePage:
+def _welcome(token: str, user: User, *, error: Any = "", status: int = 200) -> WelcomePage:
+    known = user.password_hash is not None
     return WelcomePage(
         title=_("Welcome"),
-        description=_("Choose the password you will sign in with."),
+        description=_("Show your password to join.")
+        if known
+        else _("Choose the password you will sign in with."),
         action=f"/welcome/{token}",
-        email=email,
+        email=user.email,
+        known=known,
         minimum=MINIMUM_LENGTH,
         error=error,
         status=status,

@@ -313,9 +313,7 @@ async def invite(request: Asking, slug: FromPath[str]) -> Response[Any]:
         if error.status in (401, 403, 404):
             raise
         return await _members(visit, bound, error)
-    if added.invitation:
-        return await _members(visit, invited=added)
-    return visit.go(f"{visit.base}/members", "made")
+    return await _members(visit, invited=added)
 
 
 @post("/admin/{slug:str}/members/{id_:str}/invitation")
@@ -393,7 +391,7 @@ async def _members(
         fields=placed,
         errors=others,
         notice=notice,
-        link=invited.invitation or "" if invited else "",
+        link=invited.invitation if invited else "",
         link_name=invited.member.name if invited else "",
         status=refused.status if refused else 200,
     )
@@ -410,7 +408,7 @@ def _member(visit: Visit, row: Member, *, manage: bool) -> MemberRow:
             Button(label=_("Change the role"), href=f"{address}/role", icon="shield"),
             *(
                 ()
-                if row.joined
+                if row.status != "invited"
                 else (Button(label=_("Invite again"), post=f"{address}/invitation", icon="link"),)
             ),
             Button(
@@ -426,7 +424,7 @@ def _member(visit: Visit, row: Member, *, manage: bool) -> MemberRow:
         name=row.name,
         email=row.email,
         role=ROLE_NAMES[row.role],
-        state=row.status if row.joined or row.status != "active" else "invited",  # pyright: ignore[reportArgumentType]
+        state=row.status,  # pyright: ignore[reportArgumentType]
         since=row.created_at,
         you=you,
         buttons=buttons,

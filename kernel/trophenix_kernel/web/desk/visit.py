@@ -352,10 +352,29 @@ class Visit:
             person=Person(name=identity.name, role=ROLE_NAMES.get(self.caller.rights.role, ""))
             if identity
             else None,
-            nav=self._navigation() if record else (),
+            nav=self._navigation() if record else self._ways_in() if identity else (),
             toasts=(Toast(text=TOASTS[toast]),) if toast in TOASTS else (),
             paths=Paths(home=self.base, account="/admin/account"),
             now=self.kernel.clock.now(),
+        )
+
+    def _ways_in(self) -> tuple[NavSection, ...]:
+        """Outside an organisation: the person's own pages, and where they belong."""
+        path = self.request.url.path
+        own = tuple(
+            NavItem(label=label, href=href, icon=icon, current=path == href)
+            for label, href, icon in (
+                (_("Account"), "/admin/account", "user-round"),
+                (_("Sessions"), "/admin/account/sessions", "monitor"),
+            )
+        )
+        places = tuple(
+            NavItem(label=place.name, href=f"/admin/{place.slug}", icon="building")
+            for place in self.places
+        )
+        return (
+            NavSection(items=own),
+            *((NavSection(label=_("Organisations"), items=places),) if places else ()),
         )
 
     def _navigation(self) -> tuple[NavSection, ...]:

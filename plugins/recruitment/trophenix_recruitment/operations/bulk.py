@@ -216,7 +216,9 @@ async def _rows_of(athletes: Sequence[Any]) -> tuple[tuple[str, ...], list[Row]]
         raise Invalid(
             "The list holds no athlete.",
             next_step="Send objects with at least a name.",
-            problems=(FieldProblem("/athletes", "list.no_athlete", "expected objects with members"),),
+            problems=(
+                FieldProblem("/athletes", "list.no_athlete", "expected objects with members"),
+            ),
             code="list.no_athlete",
         )
     return headings, rows

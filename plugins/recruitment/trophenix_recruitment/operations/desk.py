@@ -144,7 +144,7 @@ async def preview_import(ctx: Context, given: ImportFile) -> ImportPreview:
         ctx.db,
         batch_id,
         mapping=msgspec.to_builtins(mapping),
-        format=imports.format_of(source.table.facts),
+        form=imports.format_of(source.table.facts),
         total=counts.rows,
     )
     ctx.audit(f"File {given.file.file_name} looked at", target=str(batch_id))

@@ -100,9 +100,7 @@ async def list_duplicates(ctx: Context, query: DuplicatesQuery) -> Page[Duplicat
     found = await duplicates.page(ctx.db, query.limit + 1, after, **asked)
     more, found = len(found) > query.limit, found[: query.limit]
     total = await duplicates.count(ctx.db, **asked) if query.count else None
-    return Page(
-        await _shown(ctx, found), encode_cursor(found[-1].id) if more else None, total
-    )
+    return Page(await _shown(ctx, found), encode_cursor(found[-1].id) if more else None, total)
 
 
 @operation(
@@ -134,17 +132,13 @@ class DuplicatesDecided(msgspec.Struct, frozen=True, kw_only=True):
     ids: Annotated[list[UUID], Meta(max_length=200)] = []
 
 
-@operation(
-    name="duplicate.same", title=_("Same person"), permission="duplicate.decide"
-)
+@operation(name="duplicate.same", title=_("Same person"), permission="duplicate.decide")
 async def decide_same(ctx: Context, given: DuplicatesDecided) -> None:
     """The pairs are noted as the same person; nothing is merged."""
     await _decide_all(ctx, given, "same")
 
 
-@operation(
-    name="duplicate.different", title=_("Different people"), permission="duplicate.decide"
-)
+@operation(name="duplicate.different", title=_("Different people"), permission="duplicate.decide")
 async def decide_different(ctx: Context, given: DuplicatesDecided) -> None:
     """The pairs are noted as different people."""
     await _decide_all(ctx, given, "different")
@@ -161,7 +155,9 @@ async def _decide_all(ctx: Context, given: DuplicatesDecided, decision: Decision
     for link_id in chosen:
         await _decide(ctx, link_id, decision)
     if len(chosen) != 1:
-        ctx.audit(f"{len(chosen)} pairs: {decision}", details={"pairs": [str(one) for one in chosen]})
+        ctx.audit(
+            f"{len(chosen)} pairs: {decision}", details={"pairs": [str(one) for one in chosen]}
+        )
 
 
 async def _decide(ctx: Context, link_id: UUID, decision: Decision | None) -> Duplicate:

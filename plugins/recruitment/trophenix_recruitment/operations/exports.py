@@ -68,7 +68,9 @@ async def export_athletes(ctx: Context, query: ExportQuery) -> Download:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return Download(path, f"athletes-{ctx.tenant.slug}-{day.isoformat()}.{query.format}", _TYPES[query.format])
+    return Download(
+        path, f"athletes-{ctx.tenant.slug}-{day.isoformat()}.{query.format}", _TYPES[query.format]
+    )
 
 
 async def _pages(ctx: Context, wanted: Wanted, sort: Sort) -> AsyncIterator[list[StoredAthlete]]:

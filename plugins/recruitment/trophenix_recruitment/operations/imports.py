@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from collections.abc import AsyncGenerator
 from uuid import UUID
 
 import msgspec
@@ -370,7 +369,9 @@ async def work_import(ctx: Context, given: ImportWork) -> ImportState:
         except ImportRefused as refused:
             raise refusal(refused) from refused
     tally = intake.tally
-    status = "previewed" if given.preview else "applied_with_errors" if tally.rejected else "applied"
+    status = (
+        "previewed" if given.preview else "applied_with_errors" if tally.rejected else "applied"
+    )
     await imports.finish(
         ctx.db,
         batch.id,
@@ -402,8 +403,8 @@ async def undo_import(ctx: Context, given: ImportUndo) -> ImportState:
     return _state(await imports.read(ctx.db, batch.id))
 
 
-_BEFORE_LOOKING: Final = Query("savepoint before_looking")
-_AFTER_LOOKING: Final = Query("rollback to savepoint before_looking")
+_BEFORE_LOOKING: Final[Query[Any]] = Query("savepoint before_looking")
+_AFTER_LOOKING: Final[Query[Any]] = Query("rollback to savepoint before_looking")
 
 
 async def _looked_at(ctx: Context, intake: Intake, source: AthleteImport) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -126,11 +126,11 @@ _MANY: Final = Query(
     f"select {COLUMNS} from {SCHEMA}.athlete a where a.id = any (cast(:ids as uuid[]))",
     StoredAthlete,
 )
-_INSERT: Final = Query(
+_INSERT: Final[Query[Any]] = Query(
     f"insert into {SCHEMA}.athlete (id, {_WRITTEN}, created_at, updated_at)"
     f" values (:id, {_GIVEN}, :now, :now)"
 )
-_UPDATE: Final = Query(
+_UPDATE: Final[Query[Any]] = Query(
     f"update {SCHEMA}.athlete set ({_WRITTEN}, version, updated_at) = ({_GIVEN}, version + 1, :now) where id = :id"
 )
 _DELETE: Final = Query(
@@ -138,13 +138,15 @@ _DELETE: Final = Query(
     UUID,
 )
 _VERSION: Final = Query(f"select version from {SCHEMA}.athlete where id = :id", int)
-_SCHEMES: Final = Query(f"select distinct scheme from {SCHEMA}.external_id order by 1 limit 50", str)
+_SCHEMES: Final = Query(
+    f"select distinct scheme from {SCHEMA}.external_id order by 1 limit 50", str
+)
 _ATTRIBUTES: Final = Query(
     f"select k.name from {SCHEMA}.athlete a cross join lateral jsonb_object_keys(a.attributes) as k(name)"
     " group by k.name order by count(*) desc, k.name limit :limit",
     str,
 )
-_FORGET: Final = Query(
+_FORGET: Final[Query[Any]] = Query(
     f"update {SCHEMA}.import_row set raw = null, problems = null, before = null"
     " where athlete_id = :id and (raw is not null or before is not null)"
 )
@@ -252,4 +254,4 @@ async def version_of(db: Database, athlete_id: UUID) -> int:
 
 
 def _named(draft: AthleteDraft) -> dict[str, Any]:
-    return cast("dict[str, Any]", dict(zip(VALUES, values_of(draft), strict=True)))
+    return dict(zip(VALUES, values_of(draft), strict=True))

@@ -58,7 +58,7 @@ _COMPARABLE: Final = Query(
     f" join {SCHEMA}.external_id e on e.scheme = i.scheme and e.value = i.value)",
     StoredAthlete,
 )
-_INSERT: Final = Query(
+_INSERT: Final[Query[Any]] = Query(
     f"insert into {SCHEMA}.duplicate_link (id, left_id, right_id, kind, score, reasons, conflicts, batch_id, created_at)"
     " select l.id, l.left_id, l.right_id, l.kind, l.score, string_to_array(l.reasons, ' '), string_to_array(l.conflicts, ' '),"
     " :batch, :now"
@@ -158,7 +158,12 @@ async def lock(db: Database, link_id: UUID) -> Link:
 
 
 async def decide(
-    db: Database, link_id: UUID, decision: Decision | None, who: UUID | None, name: str | None, now: datetime | None
+    db: Database,
+    link_id: UUID,
+    decision: Decision | None,
+    who: UUID | None,
+    name: str | None,
+    now: datetime | None,
 ) -> Link:
     """The pair with its decision; ``None`` opens it again."""
     return await db.one(_DECIDE, id=link_id, decision=decision, who=who, name=name, now=now)

@@ -175,16 +175,16 @@ _SAME_FILE: Final = Query(
     " and b.status not in ('reverted', 'failed') for update of b",
     Batch,
 )
-_INSERT: Final = Query(
+_INSERT: Final[Query[Any]] = Query(
     f"insert into {SCHEMA}.import_batch (id, source, file_name, file_bytes, sha256, asked, mapping, batch_size, status, job_id,"
     " created_by, created_by_name, created_at)"
     " values (:id, :source, :file_name, :file_bytes, :sha256, :asked, :mapping, :batch_size, :status, :job_id, :who, :name, :now)"
 )
-_QUEUE: Final = Query(
+_QUEUE: Final[Query[Any]] = Query(
     f"update {SCHEMA}.import_batch set status = :status, job_id = :job_id, asked = coalesce(:asked, asked),"
     " mapping = coalesce(:mapping, mapping) where id = :id"
 )
-_PREVIEW: Final = Query(
+_PREVIEW: Final[Query[Any]] = Query(
     f"update {SCHEMA}.import_batch set status = 'previewed', job_id = null, mapping = :mapping, format = :format, total = :total"
     " where id = :id"
 )
@@ -193,20 +193,20 @@ _FINISH: Final = Query(
     f" finished_at = :now, {', '.join(f'{name} = :{name}' for name in _COUNTERS)} where id = :id returning id",
     UUID,
 )
-_ADD_CHUNK: Final = Query(
+_ADD_CHUNK: Final[Query[Any]] = Query(
     f"insert into {SCHEMA}.import_file (id, batch_id, seq, chunk) values (:id, :batch, :seq, :chunk)"
 )
 _CHUNK: Final = Query(
     f"select chunk from {SCHEMA}.import_file where batch_id = :batch and seq = :seq", bytes
 )
-_ROWS: Final = Query(
+_ROWS: Final[Query[Any]] = Query(
     f"insert into {SCHEMA}.import_row (batch_id, seq, line, status, athlete_id, version, problems, raw, before)"
     " select :batch, r.seq, r.line, r.status, r.athlete_id, r.version, r.problems, r.raw, r.before from"
     " unnest(cast(:seqs as integer[]), cast(:lines as integer[]), cast(:statuses as text[]), cast(:athletes as uuid[]),"
     " cast(:versions as integer[]), cast(:problems as jsonb[]), cast(:raws as jsonb[]), cast(:befores as jsonb[]))"
     " as r(seq, line, status, athlete_id, version, problems, raw, before)"
 )
-_DROP_ROWS: Final = Query(f"delete from {SCHEMA}.import_row where batch_id = :batch")
+_DROP_ROWS: Final[Query[Any]] = Query(f"delete from {SCHEMA}.import_row where batch_id = :batch")
 _FINDINGS: Final = Query(
     f"""
     select f.seq, f.number, f.line, f.status, f.athlete_id, f.problem ->> 'column', f.problem ->> 'code', f.problem ->> 'message',
@@ -228,19 +228,19 @@ _FINDINGS: Final = Query(
     Finding,
 )
 _WRITTEN: Final = ", ".join(VALUES)
-_ADD_STAGED: Final = Query(
+_ADD_STAGED: Final[Query[Any]] = Query(
     f"insert into {SCHEMA}.athlete (id, batch_seq, batch_line, {_WRITTEN}, batch_id, created_at, updated_at)"
     f" select id, batch_seq, batch_line, {_WRITTEN}, :batch, :now, :now from pg_temp.staged_athletes"
 )
-_CHANGE_STAGED: Final = Query(
+_CHANGE_STAGED: Final[Query[Any]] = Query(
     f"update {SCHEMA}.athlete a set ({_WRITTEN}, version, updated_at) ="
     f" ({', '.join(f's.{name}' for name in VALUES)}, a.version + 1, :now)"
     " from pg_temp.staged_changes s where a.id = s.id and a.version = s.known_version"
 )
-_DROP_STAGED: Final = {
+_DROP_STAGED: Final[dict[str, Query[Any]]] = {
     name: Query(f"drop table pg_temp.{name}") for name in ("staged_athletes", "staged_changes")
 }
-_REMOVE: Final = Query(
+_REMOVE: Final[Query[Any]] = Query(
     f"delete from {SCHEMA}.athlete a where a.batch_id = :batch and a.version = 1"
 )
 _RESTORABLE: Final = Query(
@@ -249,27 +249,27 @@ _RESTORABLE: Final = Query(
     " where r.batch_id = :batch and r.status = 'updated' and r.seq > :seq order by r.seq limit :limit for update of a",
     Restorable,
 )
-_TAKEN_BACK: Final = Query(
+_TAKEN_BACK: Final[Query[Any]] = Query(
     f"update {SCHEMA}.import_row set status = 'reverted' where batch_id = :batch and seq = any (cast(:seqs as integer[]))"
 )
-_KEEP_ADDED: Final = Query(
+_KEEP_ADDED: Final[Query[Any]] = Query(
     f"insert into {SCHEMA}.import_row as r (batch_id, seq, line, status, athlete_id, version, problems)"
     f" select :batch, a.batch_seq, a.batch_line, 'kept', a.id, a.version, cast(:problems as jsonb) from {SCHEMA}.athlete a"
     " where a.batch_id = :batch"
     " on conflict (tenant_id, batch_id, seq) do update set status = 'kept', problems = coalesce(r.problems, '[]') || excluded.problems"
 )
-_KEEP_CHANGED: Final = Query(
+_KEEP_CHANGED: Final[Query[Any]] = Query(
     f"update {SCHEMA}.import_row r set status = 'kept', problems = coalesce(r.problems, '[]') || cast(:problems as jsonb)"
     f" where r.batch_id = :batch and r.status = 'updated' and exists (select from {SCHEMA}.athlete a where a.id = r.athlete_id)"
 )
-_FORGET_REST: Final = Query(
+_FORGET_REST: Final[Query[Any]] = Query(
     f"update {SCHEMA}.import_row set status = 'reverted' where batch_id = :batch and status in ('imported', 'updated')"
 )
-_DROP_EVIDENCE: Final = Query(
+_DROP_EVIDENCE: Final[Query[Any]] = Query(
     f"update {SCHEMA}.import_row set raw = null, before = null where batch_id = :batch and (raw is not null or before is not null)"
 )
-_DROP_FILE: Final = Query(f"delete from {SCHEMA}.import_file where batch_id = :batch")
-_REVERTED: Final = Query(
+_DROP_FILE: Final[Query[Any]] = Query(f"delete from {SCHEMA}.import_file where batch_id = :batch")
+_REVERTED: Final[Query[Any]] = Query(
     f"update {SCHEMA}.import_batch set status = 'reverted', kept = :kept, reverted_at = :now, reverted_by_name = :name where id = :id"
 )
 
@@ -312,17 +312,29 @@ async def insert(db: Database, batch_id: UUID, **values: Any) -> None:
 
 
 async def queue(
-    db: Database, batch_id: UUID, status: str, job_id: UUID, asked: str | None = None, mapping: Any = None
+    db: Database,
+    batch_id: UUID,
+    status: str,
+    job_id: UUID,
+    asked: str | None = None,
+    mapping: Any = None,
 ) -> None:
     """The batch waits for its job, under another mapping if one is given."""
-    await db.execute(_QUEUE, id=batch_id, status=status, job_id=job_id, asked=asked, mapping=mapping)
+    await db.execute(
+        _QUEUE, id=batch_id, status=status, job_id=job_id, asked=asked, mapping=mapping
+    )
 
 
 async def preview(
-    db: Database, batch_id: UUID, *, mapping: Any, format: str, total: int  # noqa: A002
+    db: Database,
+    batch_id: UUID,
+    *,
+    mapping: Any,
+    form: str,
+    total: int,
 ) -> None:
     """The batch waits for somebody to confirm how it was understood."""
-    await db.execute(_PREVIEW, id=batch_id, mapping=mapping, format=format, total=total)
+    await db.execute(_PREVIEW, id=batch_id, mapping=mapping, format=form, total=total)
 
 
 async def finish(db: Database, batch_id: UUID, tally: Tally, **values: Any) -> None:
@@ -426,9 +438,7 @@ async def restorable(db: Database, batch_id: UUID, seq: int, limit: int) -> list
     return await db.all(_RESTORABLE, batch=batch_id, seq=seq, limit=limit)
 
 
-async def restore(
-    db: Database, batch_id: UUID, rows: Sequence[Restorable], now: datetime
-) -> None:
+async def restore(db: Database, batch_id: UUID, rows: Sequence[Restorable], now: datetime) -> None:
     """The athletes are what they were before the batch, one version later."""
     await change_athletes(db, [(row.athlete_id, row.version, row.before) for row in rows], now)
     await db.execute(_TAKEN_BACK, batch=batch_id, seqs=[row.seq for row in rows])
@@ -442,9 +452,7 @@ async def keep_rest(db: Database, batch_id: UUID, problems: Any) -> int:
     return kept
 
 
-async def mark_reverted(
-    db: Database, batch_id: UUID, kept: int, name: str, now: datetime
-) -> None:
+async def mark_reverted(db: Database, batch_id: UUID, kept: int, name: str, now: datetime) -> None:
     """The batch is taken back, and neither its file nor the text of its lines is kept."""
     await db.execute(_DROP_EVIDENCE, batch=batch_id)
     await db.execute(_DROP_FILE, batch=batch_id)

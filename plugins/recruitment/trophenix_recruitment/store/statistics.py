@@ -76,9 +76,7 @@ _STATISTICS: Final = Query(
 )
 
 
-async def count(
-    db: Database, *, since: datetime, births: dict[int, date], most: int
-) -> Counted:
+async def count(db: Database, *, since: datetime, births: dict[int, date], most: int) -> Counted:
     """The figures.
 
     Args:
