@@ -16,6 +16,10 @@ import hashlib
 import hmac
 from typing import Any, Final
 
+import asyncpg
+
+_ATTEMPTS: Final = 20
+
 OWNER: Final = "trophenix_owner"
 APP: Final = "trophenix_app"
 SYSTEM: Final = "trophenix_system"
@@ -36,12 +40,28 @@ async def create_roles(connection: Any, password: str) -> None:
     if not all(letter in "0123456789abcdef" for letter in password):
         message = "the derived password must be hexadecimal"
         raise ValueError(message)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            await _create_roles(connection, password)
+        except asyncpg.InternalServerError as error:
+            # Roles belong to the whole server: another of its databases may be set up in this instant, and PostgreSQL lets nobody wait.
+            if "concurrently updated" not in str(error) or attempt == _ATTEMPTS:
+                raise
+        else:
+            return
+
+
+async def _create_roles(connection: Any, password: str) -> None:
     for role in (OWNER, SYSTEM):
         await _ensure_role(connection, role, "nologin")
     await _ensure_role(connection, APP, "login")
+    # Only a superuser may say these two words, even to deny them; for everybody else's roles they hold from the start.
+    superuser = await connection.fetchval(
+        "select rolsuper from pg_roles where rolname = current_user"
+    )
+    denied = " nosuperuser nobypassrls" if superuser else ""
     await connection.execute(
-        f"alter role {APP} with login noinherit nosuperuser nocreatedb nocreaterole nobypassrls"
-        f" password '{password}'"
+        f"alter role {APP} with login noinherit nocreatedb nocreaterole{denied} password '{password}'"
     )
     await connection.execute(f"grant {OWNER}, {SYSTEM} to current_user")
     await connection.execute(f"grant {SYSTEM} to {OWNER}")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from trophenix_kernel.web.recognition import Seen
 from trophenix_sdk.ids import new_id
 from trophenix_sdk.permissions import ROLES
 from trophenix_testing.platform import Platform, PlatformFactory
+from trophenix_testing.scene import PASSWORD
 
 MEMBERS: Final = "/api/v1/members"
 GRANTS: Final = "/api/v1/grants"
@@ -35,6 +37,15 @@ async def read(platform: Platform, token: str, tenant: str, path: str = "tenant"
         None, None, headers={"Authorization": f"Bearer {token}", "X-Tenant-ID": tenant}
     )
     return (await client.get(f"/api/v1/{path}")).status_code
+
+
+async def join(platform: Platform, added: httpx.Response) -> None:
+    """The stranger accepts the invitation they were handed."""
+    assert added.status_code == 201, added.text
+    word = added.json()["invitation"].rpartition("/")[2]
+    given = {"invitation": word, "password": PASSWORD}
+    answer = await platform.http(None, None).post("/api/v1/auth/accept", json=given)
+    assert answer.status_code == 200, answer.text
 
 
 async def grow(platform: Platform, slug: str, parent: str | None) -> UUID:
@@ -67,6 +78,7 @@ async def test_a_role_above_holds_below_and_never_sideways_or_upward(bare: Platf
             "X-Tenant-ID": "left",
         },
     ).post(MEMBERS, json={"email": "stranger@nowhere.test", "role": "admin"})
+    await join(bare, added)
     bare.kernel.changes.forget_all()
     stranger = bare.scene.stranger.session
 
@@ -152,6 +164,7 @@ async def test_a_guest_is_one_until_the_clock_says_otherwise(bare: Platform) -> 
         MEMBERS,
         json={"email": "stranger@nowhere.test", "role": "guest", "expires_at": ends.isoformat()},
     )
+    await join(bare, added)
     bare.kernel.changes.forget_all()
     token = bare.scene.stranger.session
 

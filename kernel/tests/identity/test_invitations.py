@@ -44,6 +44,7 @@ async def test_somebody_new_sets_a_password_and_belongs(platform: Platform) -> N
 async def test_an_invited_person_may_do_nothing_before_they_accept(platform: Platform) -> None:
     """Somebody with an account is a stranger until they say yes themselves."""
     person = platform.person("beta", "member")
+    assert person is not None
     await _add(platform, "alpha", {"email": person.email, "role": "admin"})
 
     answer = await platform.http("beta", role="member", by="session").get(
@@ -55,6 +56,7 @@ async def test_an_invited_person_may_do_nothing_before_they_accept(platform: Pla
 
 async def test_an_invitation_never_changes_the_password_of_an_account(platform: Platform) -> None:
     person = platform.person("beta", "member")
+    assert person is not None
     word = await _add(platform, "alpha", {"email": person.email, "role": "viewer"})
 
     wrong = await _accept(platform, word, "the password of a thief")

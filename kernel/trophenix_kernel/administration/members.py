@@ -156,10 +156,10 @@ _REMOVE: Final = Query(
 )
 
 
-_FORGET_INVITATIONS: Final = Query(
+_FORGET_INVITATIONS: Final[Query[UUID]] = Query(
     "delete from kernel.invitations where user_id = :user and used_at is null"
 )
-_INVITE: Final = Query(
+_INVITE: Final[Query[UUID]] = Query(
     "insert into kernel.invitations (token_hash, user_id, expires_at) values (:token_hash, :user, :expires_at)"
 )
 

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trophenix_kernel.plugins.model import PluginCatalogue, PluginRecord, PluginState, problem
+from trophenix_kernel.plugins.model import (
+    PluginCatalogue,
+    PluginProblem,
+    PluginRecord,
+    PluginState,
+    problem,
+)
 from trophenix_kernel.storage.row_security import Gap
 from trophenix_migrations.runner import History, current, head
 
@@ -17,7 +23,10 @@ def history_of(record: PluginRecord) -> History | None:
     if manifest is None or manifest.data.migrations is None:
         return None
     return History(
-        manifest.id, manifest.schema_name, Path(record.package_path) / manifest.data.migrations
+        manifest.id,
+        manifest.schema_name,
+        Path(record.package_path) / manifest.data.migrations,
+        requires=tuple(manifest.requires.plugins),
     )
 
 
@@ -38,8 +47,14 @@ async def settle(
         connections: an open connection per cluster.
         gaps: what the survey of row security found, per cluster.
     """
-    for record in tuple(catalogue):
+    for key in [record.key for record in catalogue]:
+        # What happened to the plugins before may have changed this one.
+        record = catalogue.require(key)
         if record.state is not PluginState.REGISTERED or record.id is None:
+            continue
+        waiting = _not_serving(catalogue, record)
+        if waiting:
+            catalogue = catalogue.fail(record.key, waiting)
             continue
         history = history_of(record)
         if history is not None:
@@ -51,6 +66,23 @@ async def settle(
     return catalogue
 
 
+def _not_serving(catalogue: PluginCatalogue, record: PluginRecord) -> PluginProblem | None:
+    """The problem of a plugin that needs one which is here and does not serve yet."""
+    needed = record.manifest.requires.plugins if record.manifest else {}
+    for name in needed:
+        other = catalogue.get(name)
+        if other is None or not other.serves:
+            return problem(
+                record,
+                "dependency_not_ready",
+                state=PluginState.MISSING_DEPENDENCY,
+                found=f"{name} {other.state.value if other else 'not installed'}",
+                expected=f"{name} ready",
+                next_step=f"Mend {name} first; its own problems say how.",
+            )
+    return None
+
+
 async def _check(
     catalogue: PluginCatalogue,
     record: PluginRecord,
@@ -58,7 +90,18 @@ async def _check(
     connections: Mapping[str, Any],
     gaps: Mapping[str, Iterable[Gap]],
 ) -> PluginCatalogue:
-    wanted = head(history)
+    try:
+        wanted = head(history)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it reads the plugin's revision files, which may do anything
+        unreadable = problem(
+            record,
+            "migrations_unreadable",
+            state=PluginState.MIGRATION_FAILED,
+            found=f"{type(error).__name__}: {error}",
+            expected=f"one line of revisions in {history.versions}",
+            next_step="Correct the revision files.",
+        )
+        return catalogue.fail(record.key, unreadable)
     for cluster, connection in connections.items():
         try:
             found = await current(connection, history)

@@ -10,8 +10,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 from trophenix_migrations import roles
-from trophenix_migrations.runner import KERNEL, History, Step, upgrade
+from trophenix_migrations.runner import KERNEL, LOCK_KEY, History, Step, upgrade
 from trophenix_sdk.errors import TrophenixError
+
+SET_UP_KEY: Final = LOCK_KEY + 1
+"""The advisory lock that lets one at a time set a database up; each history inside takes the migrators' own."""
 
 _READ: Final = "select value from kernel.installation where name = 'secret'"
 
@@ -53,6 +56,8 @@ async def set_up(
     """
     connection = await asyncpg.connect(dsn)
     try:
+        # Whoever comes at the same time finds the secret that the first one made.
+        await connection.execute("select pg_advisory_lock($1)", SET_UP_KEY)
         kept = await _kept_secret(connection)
         chosen = secret or kept or secrets.token_bytes(32)
         await roles.create_roles(connection, roles.app_password(chosen))
@@ -69,10 +74,7 @@ async def set_up(
             " on conflict (name) do update set value = excluded.value",
             chosen,
         )
-        for history in histories:
-            step = (await upgrade(dsn, [history]))[0]
-            _say(report, step)
-            steps.append(step)
+        steps += await upgrade(dsn, histories, report=lambda step: _say(report, step))
     finally:
         await connection.close()
     return chosen, steps

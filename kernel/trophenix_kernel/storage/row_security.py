@@ -15,8 +15,9 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 _EXPECTED: Final = (
-    "(tenant_id = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)"
+    "(tenant_id=(SELECT(NULLIF(current_setting('app.tenant_id'::text,true),''::text))::uuid))"
 )
+"""As PostgreSQL writes the policy, its blanks and the name it gives the value left out: those differ between versions."""
 
 _SURVEY: Final = """
 select n.nspname || '.' || c.relname as "table", c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
@@ -119,10 +120,11 @@ def _faults(row: Any, policies: list[_Policy]) -> list[str]:
     tenant = [policy for policy in policies if policy.name == "tenant"]
     closed = (
         len(tenant) == 1
+        and tenant[0].permissive
         and tenant[0].command == "*"
         and not tenant[0].roles
-        and tenant[0].using == _EXPECTED
-        and tenant[0].check in (None, _EXPECTED)
+        and _compact(tenant[0].using) == _EXPECTED
+        and (tenant[0].check is None or _compact(tenant[0].check) == _EXPECTED)
     )
     if not closed:
         faults.append("the policy `tenant` is missing or is not the platform's")
@@ -133,3 +135,7 @@ def _faults(row: Any, policies: list[_Policy]) -> list[str]:
             continue
         faults.append(f"policy {policy.name} opens the table further")
     return faults
+
+
+def _compact(expression: str | None) -> str:
+    return "".join((expression or "").replace(' AS "nullif"', "").split())

@@ -110,7 +110,7 @@ class TestDecisions:
             known.append(athlete)
             owner.update(dict.fromkeys(own, athlete.id))
         matcher = Matcher(says_visibility=False)
-        matcher.begin(known, all_have_ids=all(one.external_ids for one in rows))
+        matcher.learn(known)
         fresh = iter(new_ids(len(rows)))
 
         for line, row in enumerate(rows, start=1):
@@ -126,7 +126,7 @@ class TestDecisions:
     @given(st.lists(drafts, max_size=8))
     def test_the_same_rows_again_add_nothing(self, rows: list[AthleteDraft]) -> None:
         first = Matcher(says_visibility=False)
-        first.begin([], all_have_ids=False)
+        first.learn([])
         athletes: dict[Any, Known] = {}
         taken: list[AthleteDraft] = []
         for line, row in enumerate(rows, start=1):
@@ -138,7 +138,7 @@ class TestDecisions:
             if verdict.outcome != "rejected":
                 taken.append(row)
         second = Matcher(says_visibility=False)
-        second.begin(athletes.values(), all_have_ids=False)
+        second.learn(athletes.values())
 
         outcomes = [
             second.decide(line, row, search_keys(row), plain_ids(row), iter([new_id()])).outcome

@@ -32,8 +32,11 @@ from trophenix_sdk.errors import Conflict
 from trophenix_sdk.ids import new_ids
 
 LIMIT: Final = "athletes"
-CHUNK_ROWS: Final = 10_000
-"""Rows that are recognised, written and compared at once: memory grows with it, the number of statements falls."""
+UNIT_ROWS: Final = 10_000
+"""Rows that are compared with one another in memory; memory grows with it."""
+
+PIECE_ROWS: Final = 2_500
+"""Rows that are written at once, while the next are checked."""
 
 STRETCH_ROWS: Final = 250
 """Rows that are checked before other calls get their turn: a few milliseconds."""
@@ -97,6 +100,7 @@ class Intake:
         self._step = max(step, STRETCH_ROWS)
         self._total = total
         self._reported = 0
+        self._writing: asyncio.Task[None] | None = None
         self._checker = RowChecker(headings, mapping, today)
         visible = any(column.target == "visibility" for column in mapping.columns)
         self._matcher = Matcher(says_visibility=visible)
@@ -115,28 +119,75 @@ class Intake:
         # Imports of one tenant run one after the other: the second has to see what the first added. Zero takes the lock.
         used = await self._ctx.use_limit(LIMIT, 0)
         source = iter(rows)
-        while True:
-            lines = Lines()
+        try:
+            while await self._take_unit(source, anybody=used > 0, counted=counted):
+                used = self.tally.imported or used
+        finally:
+            await self._settled()
+        await self._ctx.progress(self.tally.total, self.tally.total)
+
+    async def _take_unit(self, source: Iterator[Row], *, anybody: bool, counted: bool) -> bool:
+        """Whether there were rows left; at most `UNIT_ROWS` of them are done with.
+
+        The database writes one piece while the next is checked here: the two work at the same time, each on its own processor.
+        """
+        begun = self.tally.total
+        added: list[Added] = []
+        stored: dict[UUID, Known] = {}
+        self._matcher.forget()
+        while self.tally.total < begun + UNIT_ROWS:
             before = self.tally.total
+            lines = Lines()
             judged = await self._checked(source, lines)
             if self.tally.total == before:
                 break
-            stored = await self._comparable(judged) if used else []
-            added = await self._recognised(judged, stored, lines)
-            if added and counted:
-                await self._ctx.use_limit(LIMIT, len(added))
-            await imports.add_athletes(self._ctx.db, self.batch_id, added, self._ctx.now)
-            await self._keep(lines)
-            await self._propose(added, stored)
-            used += len(added)
-        await self._ctx.progress(self.tally.total, self.tally.total)
+            await self._written()
+            if anybody:
+                found = await self._comparable(judged)
+                self._matcher.learn(found)
+                stored.update((known.id, known) for known in found)
+            new, changed = await self._recognised(judged, lines)
+            if new and counted:
+                await self._ctx.use_limit(LIMIT, len(new))
+            self._writing = asyncio.create_task(self._write(new, changed, lines))
+            added += new
+        await self._written()
+        if added:
+            own = {known.id for known, _seq, _keys in added}
+            await self._propose(added, [one for one in stored.values() if one.id not in own])
+        return self.tally.total > begun
+
+    async def _written(self) -> None:
+        """The piece that is being written is written.
+
+        Raises:
+            Conflict: somebody changed an athlete that this import changes, at the same moment.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await writing
+
+    async def _settled(self) -> None:
+        """Nothing uses the transaction any more, whatever happened."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await asyncio.gather(writing, return_exceptions=True)
+
+    async def _write(self, added: Sequence[Added], changed: Sequence[Known], lines: Lines) -> None:
+        ctx = self._ctx
+        await imports.add_athletes(ctx.db, self.batch_id, added, ctx.now)
+        await self._change(changed)
+        if self.kept is None:
+            await imports.add_lines(ctx.db, self.batch_id, lines)
+        else:
+            self.kept.extend(lines)
 
     async def _checked(self, source: Iterator[Row], lines: Lines) -> list[_Judged]:
-        """The accepted rows of the next chunk; what becomes of the others goes to *lines*."""
+        """The accepted rows of the next piece; what becomes of the others goes to *lines*."""
         judged: list[_Judged] = []
         check = self._checker.check
         seq = self.tally.total
-        last = seq + CHUNK_ROWS
+        last = seq + PIECE_ROWS
         while seq < last and (stretch := list(islice(source, STRETCH_ROWS))):
             for row in stretch:
                 seq += 1
@@ -187,11 +238,10 @@ class Intake:
         return known
 
     async def _recognised(
-        self, judged: Sequence[_Judged], stored: Sequence[Known], lines: Lines
-    ) -> list[Added]:
-        """The new athletes among the rows; known ones are changed where something new was said."""
+        self, judged: Sequence[_Judged], lines: Lines
+    ) -> tuple[list[Added], list[Known]]:
+        """The new athletes among the rows, and the known ones of whom something new was said."""
         matcher = self._matcher
-        matcher.begin(stored, all_have_ids=all(one.ids for one in judged))
         fresh = iter(new_ids(len(judged)))
         added: list[Added] = []
         changed: list[Known] = []
@@ -215,8 +265,7 @@ class Intake:
             )
             if count % (2 * STRETCH_ROWS) == 0:
                 await asyncio.sleep(0)
-        await self._change(changed)
-        return added
+        return added, changed
 
     async def _change(self, changed: Sequence[Known]) -> None:
         rows = [
@@ -229,12 +278,6 @@ class Intake:
                 next_step="Import again.",
                 code="busy",
             )
-
-    async def _keep(self, lines: Lines) -> None:
-        if self.kept is None:
-            await imports.add_lines(self._ctx.db, self.batch_id, lines)
-        else:
-            self.kept.extend(lines)
 
     async def _propose(self, added: Sequence[Added], stored: Sequence[Known]) -> None:
         """Propose pairs among the new athletes and with stored ones; who shares no key with anybody is not compared at all."""

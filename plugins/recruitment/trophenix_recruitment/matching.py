@@ -68,23 +68,23 @@ class Matcher:
     def __init__(self, *, says_visibility: bool) -> None:
         self._says_visibility = says_visibility
         self._lines: dict[Id, int] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Compare with nobody, for now; which identifier stood in which line is kept."""
+        self._known: dict[UUID, Known] = {}
         self._by_id: dict[Id, Known] = {}
         self._by_identity: defaultdict[Identity, list[Known]] | None = None
 
-    def begin(self, stored: Iterable[Known], *, all_have_ids: bool) -> None:
-        """Compare with *stored* from now on, and with what the next rows add.
-
-        Args:
-            stored: every athlete that may be one of those the next rows are about.
-            all_have_ids: whether each of the next rows has an identifier; identities are then never asked for.
-        """
-        self._by_id = {}
-        self._by_identity = None if all_have_ids else defaultdict(list)
+    def learn(self, stored: Iterable[Known]) -> None:
+        """Compare with *stored*, too; an athlete that is known already stays as it is known."""
         for known in stored:
-            for one in known.ids:
-                self._by_id[one] = known
-            if self._by_identity is not None:
-                self._by_identity[identity(known.draft)].append(known)
+            if known.id not in self._known:
+                self._known[known.id] = known
+                for one in known.ids:
+                    self._by_id[one] = known
+                if self._by_identity is not None:
+                    self._by_identity[identity(known.draft)].append(known)
 
     def decide(
         self,
@@ -105,23 +105,28 @@ class Matcher:
                 return self._by_identifier(line, draft, ids, cast("Known", found), earlier)
             if earlier is not None:
                 return _rejected(line, "external_id.twice", ids, _TWICE.format(earlier))
-        by_identity = self._by_identity
-        if by_identity is not None:
-            alike = by_identity[_identity(draft, keys.name, keys.sport)]
-            if not ids:
-                for known in alike:
-                    if self._says_nothing_new(known.draft, draft):
-                        repeated = known.line is not None
-                        return Verdict("repeated" if repeated else "unchanged", known.id)
         else:
-            alike = None
+            for known in self._alike(_identity(draft, keys.name, keys.sport)):
+                if self._says_nothing_new(known.draft, draft):
+                    repeated = known.line is not None
+                    return Verdict("repeated" if repeated else "unchanged", known.id)
         added = Known(next(fresh), draft, ids, None, line)
-        if alike is not None:
-            alike.append(added)
+        self._known[added.id] = added
+        if self._by_identity is not None:
+            self._by_identity[_identity(draft, keys.name, keys.sport)].append(added)
         for one in ids:
             self._by_id[one] = added
             self._lines[one] = line
         return Verdict("imported", added.id, added)
+
+    def _alike(self, own: Identity) -> list[Known]:
+        """The athletes of this identity. Rows with identifiers never ask, so it is looked up only once the first row does."""
+        found = self._by_identity
+        if found is None:
+            found = self._by_identity = defaultdict(list)
+            for known in self._known.values():
+                found[identity(known.draft)].append(known)
+        return found.get(own, [])
 
     def _found(self, ids: tuple[Id, ...]) -> Known | list[Known] | None:
         """The one athlete who has these identifiers, or all of them where there are several."""
@@ -151,6 +156,7 @@ class Matcher:
         if earlier is not None:
             return _rejected(line, "external_id.twice", ids, _TWICE.format(earlier))
         changed = Known(known.id, merged, plain_ids(merged), known.version, line)
+        self._known[known.id] = changed
         for one in changed.ids:
             self._by_id[one] = changed
         for one in ids:

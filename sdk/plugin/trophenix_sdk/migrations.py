@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from alembic import op
 
 CURRENT_TENANT: Final = "nullif(current_setting('app.tenant_id', true), '')::uuid"
-"""The transaction's tenant, or NULL. Bare, not in a sub-select: every index begins with ``tenant_id`` and so the planner can use its
-value; NULL outside a tenant closes the table instead of raising."""
+"""The transaction's tenant, or NULL; NULL outside a tenant closes the table instead of raising.
+
+Policies hold it in a sub-select: a read that sets the tenant in its own statement is planned before there is one, and the bare expression
+would then be planned as NULL, which makes every index look equally good. docs/adr/0007 has the figures."""
 
 
 def owner_schema() -> str:
@@ -46,8 +48,8 @@ def secure_tenant_table(name: str) -> None:
         f"alter table {schema}.{name} enable row level security",
         f"alter table {schema}.{name} force row level security",
         (
-            f"create policy tenant on {schema}.{name} using (tenant_id = {CURRENT_TENANT})"
-            f" with check (tenant_id = {CURRENT_TENANT})"
+            f"create policy tenant on {schema}.{name} using (tenant_id = (select {CURRENT_TENANT}))"
+            f" with check (tenant_id = (select {CURRENT_TENANT}))"
         ),
         f"grant select, insert, update, delete on {schema}.{name} to {role}",
     ):

@@ -98,11 +98,14 @@ async def populate(kernel: Kernel, admin_dsn: str) -> Scene:
         )
     finally:
         await connection.close()
-    return Scene(
-        {slug: await _make_tenant(kernel, slug, operator, people[slug]) for slug in TENANTS},
-        operator,
-        stranger,
-    )
+    tenants = {slug: await _make_tenant(kernel, slug, operator, people[slug]) for slug in TENANTS}
+    connection = await connect(admin_dsn)
+    try:
+        # Everybody has come: what an invitation does is told by the tests of invitations.
+        await connection.execute("update kernel.memberships set status = 'active'")
+    finally:
+        await connection.close()
+    return Scene(tenants, operator, stranger)
 
 
 async def switch_on(kernel: Kernel, scene: Scene) -> dict[str, str]:

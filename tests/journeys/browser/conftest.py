@@ -7,7 +7,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, Self
@@ -171,7 +171,10 @@ class Window:
 
     def _note(self, message: ConsoleMessage) -> None:
         # The browser itself reports every answer with an error status; `go` looks at those.
-        if message.type in {"error", "warning"} and "the server responded with a status of" not in message.text:
+        if (
+            message.type in {"error", "warning"}
+            and "the server responded with a status of" not in message.text
+        ):
             self.faults.append(f"{self.page.url}: {message.text}")
 
     def _fail(self, error: Error) -> None:
@@ -231,13 +234,16 @@ class Window:
         """The token a page of ours would send."""
         return csrf_token(self.person.session) if self.person else ""
 
-    def post(self, path: str, *, token: bool = True, **fields: str) -> tuple[int, str]:
+    def post(
+        self, path: str, fields: Mapping[str, str] | None = None, *, token: bool = True
+    ) -> tuple[int, str]:
         """Status and text of a form sent past the pages, with the window's session; redirects are not followed."""
+        form: dict[str, str | float | bool] = {**(fields or {})}
         if token:
-            fields["csrf_token"] = self.csrf
+            form["csrf_token"] = self.csrf
         answer = self.context.request.post(
             self._product.base + path,
-            form=dict(fields),
+            form=form,
             max_redirects=0,
             headers={"Origin": self._product.base},
         )
@@ -247,10 +253,13 @@ class Window:
 Open = Callable[..., Window]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _with_third_party_files(third_party_files: None) -> None:  # pyright: ignore[reportUnusedFunction]
+    """Every page asks for them."""
+
+
 @pytest.fixture(scope="session")
-def product(
-    third_party_files: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Product]:
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The served platform."""
     logging.getLogger("_granian").setLevel(logging.ERROR)
     with Product(tmp_path_factory.mktemp("plugins")) as product:
@@ -288,7 +297,9 @@ def window(product: Product, chromium: Browser, axe: str) -> Iterator[Open]:
         opened.append(context)
         person = product.platform.person(tenant, role)
         if person is not None:
-            context.add_cookies([{"name": SESSION_COOKIE, "value": person.session, "url": product.base}])
+            context.add_cookies(
+                [{"name": SESSION_COOKIE, "value": person.session, "url": product.base}]
+            )
         return Window(product, axe, context, person)
 
     yield open_one

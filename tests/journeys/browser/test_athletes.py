@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from .conftest import PHONE, Face, Open, Product, Window
+from .conftest import PHONE, Face, Open, Window
 
 pytestmark = pytest.mark.browser
 
@@ -84,9 +84,7 @@ def test_a_filter_that_means_nothing_is_named(window: Open, recruitment: str) ->
     owner.look()
 
 
-def test_an_athlete_is_made_changed_by_two_and_removed(
-    product: Product, window: Open, recruitment: str
-) -> None:
+def test_an_athlete_is_made_changed_by_two_and_removed(window: Open, recruitment: str) -> None:
     owner, other = window(), window(role="member")
     owner.go(recruitment)
     owner.page.get_by_role("link", name="New athlete").click()
@@ -155,9 +153,7 @@ def test_what_the_list_shows_is_taken_along(window: Open, recruitment: str) -> N
 
 
 @pytest.mark.parametrize("face", [Face(), PHONE], ids=str)
-def test_a_list_is_brought_in_and_taken_back(
-    window: Open, recruitment: str, face: Face
-) -> None:
+def test_a_list_is_brought_in_and_taken_back(window: Open, recruitment: str, face: Face) -> None:
     """The columns are shown before anything happens, each line that was not taken is named, and all of it can be undone."""
     owner = window(face=face)
     french = face.language == "fr"

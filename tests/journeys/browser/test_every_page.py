@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from .conftest import PHONE, Face, Open, Product, Window
+from .conftest import PHONE, Face, Open, Window
 
 pytestmark = pytest.mark.browser
 
@@ -77,7 +77,7 @@ def test_what_strangers_and_nobody_see(window: Open, face: Face) -> None:
     stranger.look()
 
 
-def test_a_failing_page_says_so_and_keeps_its_reason(product: Product, window: Open) -> None:
+def test_a_failing_page_says_so_and_keeps_its_reason(window: Open) -> None:
     """An address that means nothing, inside an organisation and outside."""
     owner = window()
     for path in ("/admin/alpha/nope", "/admin/alpha/nope/at/all/of/it", "/nope"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from playwright.sync_api import Locator
 
 from trophenix_testing.scene import PASSWORD
 
@@ -12,7 +13,7 @@ from .conftest import PHONE, Open, Product, Window
 pytestmark = pytest.mark.browser
 
 
-def row_of(window: Window, text: str):
+def row_of(window: Window, text: str) -> Locator:
     """The table's row that has the text."""
     return window.page.get_by_role("row").filter(has_text=text)
 
@@ -291,7 +292,7 @@ def test_a_session_is_ended_from_another(product: Product, window: Open) -> None
 # ── looking back ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_audit_log_tells_who_changed_what(product: Product, window: Open) -> None:
+def test_the_audit_log_tells_who_changed_what(window: Open) -> None:
     admin = window(role="admin")
     admin.go("/admin/alpha/keys")
     admin.page.get_by_label("What is it for?").fill("For the audit")

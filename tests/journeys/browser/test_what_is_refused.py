@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from uuid import uuid4
 
 import pytest
 
@@ -12,6 +11,7 @@ from .conftest import Open, Product
 pytestmark = pytest.mark.browser
 
 ATHLETES: Final = "/trophenix.recruitment/athletes"
+NOBODY: Final = "01890000-0000-7000-8000-000000000000"
 FORMS: Final = (
     "/modules/acme.carpool/disable",
     "/modules/acme.carpool/settings",
@@ -41,6 +41,7 @@ FIELDS: Final = {
 @pytest.fixture
 def athlete(product: Product, recruitment: str) -> str:
     """An athlete of alpha's."""
+    assert recruitment.startswith("/admin/alpha/")
     page = product.call("alpha", "trophenix.recruitment:athlete.search", {"limit": 1})
     return str(page.data[0].id)
 
@@ -54,9 +55,9 @@ def test_a_form_without_its_token_is_refused(
     member = str(product.platform.tenant("alpha").people["viewer"].member_id)
     address = "/admin/alpha" + path.format(member=member, athlete=athlete)
 
-    status, text = owner.post(address, token=False, **FIELDS)
+    status, text = owner.post(address, FIELDS, token=False)
     assert (status, "CSRF" in text) == (403, False)
-    status, _text = owner.post(address, token=False, csrf_token=other.csrf, **FIELDS)
+    status, _text = owner.post(address, {**FIELDS, "csrf_token": other.csrf}, token=False)
     assert status == 403
 
 
@@ -67,7 +68,7 @@ def test_a_viewer_who_forces_a_form_is_refused(
     viewer = window(role="viewer")
     member = str(product.platform.tenant("alpha").people["member"].member_id)
     status, _text = viewer.post(
-        "/admin/alpha" + path.format(member=member, athlete=athlete), **FIELDS
+        "/admin/alpha" + path.format(member=member, athlete=athlete), FIELDS
     )
     assert status == 403
 
@@ -98,7 +99,7 @@ def test_another_organisation_is_not_there(window: Open, path: str) -> None:
     owner.go(f"/admin/no-such-organisation{path}", status=404)
     assert (owner.heading, owner.page.locator("main p").all_inner_texts()) == (heading, text)
 
-    status, _text = owner.post(f"/admin/beta{path}", **FIELDS)
+    status, _text = owner.post(f"/admin/beta{path}", FIELDS)
     assert status in {404, 405}
 
 
@@ -111,11 +112,11 @@ def test_another_organisations_records_are_not_there(
         beta.go(f"/admin/beta{ATHLETES}/{athlete}{path}", status=404)
         beta.go(f"/admin/alpha{ATHLETES}/{athlete}{path}", status=404)
     for path in ("/edit", "/delete"):
-        status, _text = beta.post(f"/admin/beta{ATHLETES}/{athlete}{path}", **FIELDS)
+        status, _text = beta.post(f"/admin/beta{ATHLETES}/{athlete}{path}", FIELDS)
         assert status == 404
     member = product.platform.tenant("alpha").people["viewer"].member_id
     for path in ("role", "remove"):
-        status, _text = beta.post(f"/admin/beta/members/{member}/{path}", **FIELDS)
+        status, _text = beta.post(f"/admin/beta/members/{member}/{path}", FIELDS)
         assert status == 404
     assert product.call("alpha", "trophenix.recruitment:athlete.read", {"id": athlete}).id
 
@@ -124,16 +125,17 @@ def test_another_organisations_records_are_not_there(
     "path",
     [
         f"{ATHLETES}/nonsense",
-        f"{ATHLETES}/{uuid4()}",
-        f"{ATHLETES}/{uuid4()}/edit",
+        f"{ATHLETES}/{NOBODY}",
+        f"{ATHLETES}/{NOBODY}/edit",
         "/nothing.such/panel",
         f"{ATHLETES}/export.exe",
-        f"{ATHLETES}/import/{uuid4()}",
+        f"{ATHLETES}/import/{NOBODY}",
         "/modules/nothing.such/settings",
-        f"/members/{uuid4()}/role",
+        f"/members/{NOBODY}/role",
     ],
 )
-def test_what_does_not_exist_is_a_page_that_says_so(window: Open, recruitment: str, path: str) -> None:
+@pytest.mark.usefixtures("recruitment")
+def test_what_does_not_exist_is_a_page_that_says_so(window: Open, path: str) -> None:
     owner = window()
     answer = owner.page.goto(f"{owner.base}/admin/alpha{path}")
     assert answer is not None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from .conftest import Open, Product, Window
 import pytest
+
+from trophenix_testing.scene import PASSWORD
+
+from .conftest import Open, Product, Window
 
 pytestmark = pytest.mark.browser
 
@@ -32,9 +35,7 @@ def test_a_list_is_searched_ordered_and_turned(plain: Window, recruitment: str) 
     assert rows.count() == 25
 
 
-def test_a_record_is_made_changed_and_removed_after_asking(
-    plain: Window, recruitment: str
-) -> None:
+def test_a_record_is_made_changed_and_removed_after_asking(plain: Window, recruitment: str) -> None:
     plain.go(f"{recruitment}/new")
     plain.page.get_by_label("Family name").fill("Sans-Script")
     plain.page.get_by_label("Height").fill("9000")
@@ -104,11 +105,11 @@ def test_a_module_is_switched_off_and_on(plain: Window) -> None:
     assert "Enabled" in card.inner_text()
 
 
-def test_signing_out(product: Product, window: Open) -> None:
+def test_signing_out(window: Open) -> None:
     theirs = window(None, None, java_script_enabled=False)
     theirs.go("/sign-in")
     theirs.page.locator("[name=email]").fill("viewer@beta.test")
-    theirs.page.locator("[name=password]").fill("correct horse battery staple")
+    theirs.page.locator("[name=password]").fill(PASSWORD)
     theirs.press("Sign in")
     theirs.page.locator(".tx-me").click()
     theirs.press("Sign out")

@@ -69,7 +69,7 @@ async def welcome_page(request: Asking, token: FromPath[str]) -> Response[Any]:
         raise NotFound(
             "This invitation was used, replaced or has run out.", next_step="Ask for a new one."
         )
-    return visit.page(_welcome(token, user.email))
+    return visit.page(_welcome(token, user))
 
 
 @post("/welcome/{token:str}")
