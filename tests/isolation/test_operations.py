@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from trophenix_kernel.operations.binding import takes_file
 from trophenix_kernel.operations.registry import Bound
-
 from trophenix_testing.samples import CARPOOL, LUNCH
 from trophenix_testing.scene import PASSWORD
 

@@ -15,7 +15,14 @@ from trophenix_kernel.storage.platform import Platform as PlatformTables
 from trophenix_kernel.storage.pool import Pool
 from trophenix_kernel.storage.session import APP_ROLE, Reader, Transaction
 from trophenix_sdk.database import Query
-from trophenix_sdk.errors import Conflict, Invalid, LimitReached, NotFound, TrophenixError, Unavailable
+from trophenix_sdk.errors import (
+    Conflict,
+    Invalid,
+    LimitReached,
+    NotFound,
+    TrophenixError,
+    Unavailable,
+)
 from trophenix_sdk.ids import new_id
 from trophenix_testing.network import wire_to
 from trophenix_testing.platform import Platform

@@ -67,19 +67,13 @@ async def settle(
 
 
 def _not_serving(catalogue: PluginCatalogue, record: PluginRecord) -> PluginProblem | None:
-    """The problem of a plugin that needs one which is here and does not serve yet."""
-    needed = record.manifest.requires.plugins if record.manifest else {}
-    for name in needed:
+    """The problem of a plugin that needs one which does not serve yet."""
+    for name in record.manifest.requires.plugins if record.manifest else ():
         other = catalogue.get(name)
         if other is None or not other.serves:
-            return problem(
-                record,
-                "dependency_not_ready",
-                state=PluginState.MISSING_DEPENDENCY,
-                found=f"{name} {other.state.value if other else 'not installed'}",
-                expected=f"{name} ready",
-                next_step=f"Mend {name} first; its own problems say how.",
-            )
+            errors = other.errors if other else ()
+            origin = next((fault.origin for fault in errors if fault.origin), name)
+            return derived_failure(record, name, origin=origin)
     return None
 
 
@@ -92,14 +86,18 @@ async def _check(
 ) -> PluginCatalogue:
     try:
         wanted = head(history)
+        found = "no revision"
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it reads the plugin's revision files, which may do anything
+        wanted = None
+        found = f"{type(error).__name__}: {error}"
+    if wanted is None:
         unreadable = problem(
             record,
             "migrations_unreadable",
             state=PluginState.MIGRATION_FAILED,
-            found=f"{type(error).__name__}: {error}",
+            found=found,
             expected=f"one line of revisions in {history.versions}",
-            next_step="Correct the revision files.",
+            next_step="Correct the revision files, or see that they are packed with the plugin.",
         )
         return catalogue.fail(record.key, unreadable)
     for cluster, connection in connections.items():
@@ -111,7 +109,7 @@ async def _check(
             pending = problem(
                 record,
                 "migration_pending",
-                state=None,
+                state=PluginState.MIGRATION_PENDING,
                 found=f"the tables at {found or 'nothing'} on the cluster {cluster}",
                 expected=str(wanted),
                 next_step="Run `trophenix migrate`.",
