@@ -19,6 +19,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -179,10 +180,7 @@ def _needs(owners: Sequence[str]) -> str:
 
 def _told(error: BaseException) -> str:
     """What happened, for the person who migrates."""
-    if (
-        isinstance(error, sa.exc.DBAPIError)
-        and getattr(error.orig, "sqlstate", "") == _LOCK_NOT_FREE
-    ):
+    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") == _LOCK_NOT_FREE:
         return (
             f"somebody holds a lock that this needs and did not free it within {LOCK_TIMEOUT_MS / 1000:g} s; nothing was changed:"
             " migrate again when it is quieter, or end the transaction that holds it"

@@ -123,7 +123,11 @@ class Filled:
             case "date":
                 return f"2026-01-{number % 28 + 1:02}"
             case kind if kind.startswith("timestamp"):
-                return f"2026-01-01 00:00:00+00:{number % 60:02}" if "with time zone" in kind else "2026-01-01"
+                return (
+                    f"2026-01-01 00:00:00+00:{number % 60:02}"
+                    if "with time zone" in kind
+                    else "2026-01-01"
+                )
             case kind if kind.startswith("time"):
                 return "12:00"
             case "interval":
@@ -207,7 +211,9 @@ async def _filled(platform: Platform, *tenants: str) -> Filled:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["samples", "installed"])
 async def both(
-    request: pytest.FixtureRequest, module_platform_factory: PlatformFactory, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    module_platform_factory: PlatformFactory,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Platform:
     """A platform with two sample plugins, and one with whatever is installed here."""
     site = tmp_path_factory.mktemp("site")

@@ -66,6 +66,12 @@ def holds_id(info: Any) -> bool:
     return isinstance(info, msgspec.inspect.UUIDType)
 
 
+def needs_id(bound: Bound) -> bool:
+    """Whether the operation cannot be called without a UUID."""
+    info: Any = msgspec.inspect.type_info(bound.operation.input_type)
+    return any(holds_id(field.type) for field in info.fields if field.required)
+
+
 def value(info: Any, words: Words, depth: int) -> st.SearchStrategy[Any]:
     """Values of a type as JSON has them."""
     info = _bare(info)
@@ -75,17 +81,21 @@ def value(info: Any, words: Words, depth: int) -> st.SearchStrategy[Any]:
         case msgspec.inspect.StrType():
             return _text(info, words)
         case msgspec.inspect.IntType():
-            low = info.ge if info.ge is not None else (info.gt + 1 if info.gt is not None else -(2**40))
-            high = info.le if info.le is not None else (info.lt - 1 if info.lt is not None else 2**40)
+            low = (
+                info.ge
+                if info.ge is not None
+                else (info.gt + 1 if info.gt is not None else -(2**40))
+            )
+            high = (
+                info.le if info.le is not None else (info.lt - 1 if info.lt is not None else 2**40)
+            )
             return st.integers(low, high)
         case msgspec.inspect.FloatType() | msgspec.inspect.DecimalType():
             return st.floats(-1e6, 1e6, allow_nan=False)
         case msgspec.inspect.BoolType():
             return st.booleans()
         case msgspec.inspect.DateTimeType():
-            return st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(
-                lambda instant: instant.replace(tzinfo=UTC).isoformat()
-            )
+            return st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
         case msgspec.inspect.DateType():
             return st.dates(date(2000, 1, 1), date(2100, 1, 1)).map(date.isoformat)
         case msgspec.inspect.TimeType():
@@ -97,17 +107,25 @@ def value(info: Any, words: Words, depth: int) -> st.SearchStrategy[Any]:
         case msgspec.inspect.EnumType():
             return st.sampled_from([member.value for member in info.cls])
         case msgspec.inspect.UnionType():
-            members = [member for member in info.types if not isinstance(member, msgspec.inspect.NoneType)]
+            members = [
+                member for member in info.types if not isinstance(member, msgspec.inspect.NoneType)
+            ]
             return st.one_of([value(member, words, depth) for member in members])
         case msgspec.inspect.StructType():
             return _file() if takes_file(info.cls) else _struct(info, words, depth + 1)
         case msgspec.inspect.DictType():
             return st.dictionaries(
-                value(info.key_type, words, depth + 1), value(info.value_type, words, depth + 1), max_size=2
+                value(info.key_type, words, depth + 1),
+                value(info.value_type, words, depth + 1),
+                max_size=2,
             )
-        case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType() | msgspec.inspect.SetType():
+        case (
+            msgspec.inspect.ListType() | msgspec.inspect.VarTupleType() | msgspec.inspect.SetType()
+        ):
             least = getattr(info, "min_length", None) or 0
-            return st.lists(value(info.item_type, words, depth + 1), min_size=least, max_size=max(least, 3))
+            return st.lists(
+                value(info.item_type, words, depth + 1), min_size=least, max_size=max(least, 3)
+            )
         case msgspec.inspect.TupleType():
             return st.tuples(*[value(item, words, depth + 1) for item in info.item_types]).map(list)
         case msgspec.inspect.BytesType():
@@ -115,7 +133,9 @@ def value(info: Any, words: Words, depth: int) -> st.SearchStrategy[Any]:
         case msgspec.inspect.NoneType():
             return st.none()
         case msgspec.inspect.RawType() | msgspec.inspect.AnyType():
-            return st.dictionaries(st.sampled_from(words.texts), st.sampled_from(words.texts), max_size=2)
+            return st.dictionaries(
+                st.sampled_from(words.texts), st.sampled_from(words.texts), max_size=2
+            )
         case _:
             raise TypeError(f"found a field of {info}; teach this test how to make one")
 
@@ -128,7 +148,8 @@ def _text(info: Any, words: Words) -> st.SearchStrategy[str]:
     least, most = info.min_length or 0, info.max_length or 400
     known = [word for word in words.texts if least <= len(word) <= most]
     if info.pattern:
-        return st.from_regex(info.pattern, fullmatch=False).filter(lambda text: least <= len(text) <= most)
+        pattern: str = info.pattern
+        return st.from_regex(pattern).filter(lambda text: least <= len(text) <= most)
     free = st.text(st.characters(codec="utf-8"), min_size=least, max_size=min(most, least + 12))
     return st.sampled_from(known) | free if known else free
 
@@ -156,10 +177,11 @@ def by_route(bound: Bound, document: Document, prefix: str = "/api/v1") -> Asked
     rest = dict(document)
     path = route.path
     for word in [part[1:-1] for part in path.split("/") if part.startswith("{")]:
-        path = path.replace(f"{{{word}}}", quote(str(rest.pop(word)), safe="") or "-")
+        path = path.replace(
+            f"{{{word}}}", quote(str(rest.pop(word)).replace("/", "-"), safe="") or "-"
+        )
     if route.method == "GET" or (route.method == "DELETE" and rest):
-        pairs = [(name, item) for name, many in rest.items() for item in (many if isinstance(many, list) else [many])]
-        plain = [(name, _query_word(item)) for name, item in pairs]
+        plain = [(name, _query_word(item)) for name, many in rest.items() for item in _each(many)]
         return Asked(route.method, prefix + path, {"params": plain})
     return Asked(route.method, prefix + path, _body(rest))
 
@@ -170,11 +192,19 @@ def by_name(bound: Bound, document: Document, prefix: str = "/api/v1") -> Asked:
 
 
 def _body(document: Document) -> dict[str, Any]:
-    files = {name: ("file.csv", content) for name, content in document.items() if isinstance(content, bytes)}
+    files = {
+        name: ("file.csv", content)
+        for name, content in document.items()
+        if isinstance(content, bytes)
+    }
     if files:
         texts = {name: _query_word(item) for name, item in document.items() if name not in files}
         return {"files": files, "data": texts}
     return {"json": dict(document)}
+
+
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType] - any list is one
 
 
 def _query_word(item: Any) -> str:
@@ -214,7 +244,9 @@ async def foreign(filled_beta: Filled) -> Foreign:
     platform = filled.platform
     async with platform.sql() as admin:
         await admin.execute(
-            "update kernel.tenants set name = $1, metadata = $2 where slug = 'beta'", THEIRS, f'{{"note": "{THEIRS}"}}'
+            "update kernel.tenants set name = $1, metadata = $2 where slug = 'beta'",
+            THEIRS,
+            f'{{"note": "{THEIRS}"}}',
         )
         await admin.execute(
             "insert into kernel.tenant_domains (tenant_id, domain, verified_at) values ($1, 'beta.example', now())",
@@ -232,11 +264,17 @@ async def foreign(filled_beta: Filled) -> Foreign:
     installed = {record.id for record in platform.kernel.catalogue}
     # The kernel's operations are walked once, beside the plugins that are installed; whoever signs out has seen everything else.
     operations = sorted(
-        (bound for bound in platform.kernel.registry if CARPOOL not in installed or bound.plugin_id != "kernel"),
+        (
+            bound
+            for bound in platform.kernel.registry
+            if CARPOOL not in installed or bound.plugin_id != "kernel"
+        ),
         key=lambda bound: bound.name == "kernel:account.sign_out",
     )
     words = Words(await filled.ids("beta"), texts)
-    return Foreign(filled, operations, {bound.name: _documents(bound, words) for bound in operations})
+    return Foreign(
+        filled, operations, {bound.name: _documents(bound, words) for bound in operations}
+    )
 
 
 async def beta_is_untouched(foreign: Foreign, before: dict[str, str]) -> None:
@@ -246,7 +284,15 @@ async def beta_is_untouched(foreign: Foreign, before: dict[str, str]) -> None:
 
 
 FEW = settings(
-    max_examples=6, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    max_examples=4,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+    ],
 )
 """Per operation. Nothing is shrunk: the tables change meanwhile, and a failing request is told as it was."""
 
@@ -264,7 +310,7 @@ def _documents(bound: Bound, words: Words) -> list[dict[str, Any]]:
     return found
 
 
-async def walk(foreign: Foreign, check: Any, *, most: int = 6) -> int:
+async def walk(foreign: Foreign, check: Any, *, most: int = 4) -> int:
     """*check* each operation with at most that many documents; says how many operations there were."""
     before = await foreign.filled.digest("beta", without=("usage_daily",))
     for bound in foreign.operations:
@@ -282,7 +328,10 @@ async def test_an_owner_with_another_tenants_ids_gets_nothing_of_it(foreign: For
     answered: dict[str, set[int]] = {}
 
     async def check(bound: Bound, document: Document) -> None:
-        for asked in (by_route(bound, document), by_name(bound, document)):
+        doors = [by_route(bound, document)]
+        if document is foreign.documents[bound.name][-1]:
+            doors.append(by_name(bound, document))
+        for asked in doors:
             answer = await send(client, asked)
             told = (bound.name, asked, answer.status_code, answer.text[:600])
             assert answer.status_code < 500, told
@@ -291,23 +340,29 @@ async def test_an_owner_with_another_tenants_ids_gets_nothing_of_it(foreign: For
                 assert THEIRS not in answer.text, told
                 assert str(foreign.filled.platform.tenant("beta").id) not in answer.text, told
             answered.setdefault(bound.name, set()).add(answer.status_code)
-            required = [field for field in msgspec.inspect.type_info(bound.operation.input_type).fields if field.required]  # pyright: ignore[reportAttributeAccessIssue]
-            if any(holds_id(field.type) for field in required) and bound.operation.scope == "tenant":
+            if bound.operation.scope == "tenant" and needs_id(bound):
                 # Work in the background is only accepted here; what it finds is the same as here.
                 assert not answer.is_success or answer.status_code == 202, told
 
     walked = await walk(foreign, check)
 
     assert walked == len(answered) >= 12
-    assert sum(bool(statuses & {200, 201, 202}) for statuses in answered.values()) >= 4, "the walk got nowhere at all"
+    assert sum(bool(statuses & {200, 201, 202}) for statuses in answered.values()) >= 4, (
+        "the walk got nowhere at all"
+    )
 
 
 @pytest.mark.parametrize("place", ["path", "header", "id in the header", "host", "domain"])
 async def test_whoever_names_another_tenant_is_told_nothing(foreign: Foreign, place: str) -> None:
     beta = foreign.filled.platform.tenant("beta")
     prefix = "/api/v1/tenants/beta" if place == "path" else "/api/v1"
-    headers = {"header": {"X-Tenant-ID": "beta"}, "id in the header": {"X-Tenant-ID": str(beta.id)}}.get(place, {})
-    base = {"host": "http://beta.trophenix.test", "domain": "http://beta.example"}.get(place, "http://trophenix.test")
+    headers = {
+        "header": {"X-Tenant-ID": "beta"},
+        "id in the header": {"X-Tenant-ID": str(beta.id)},
+    }.get(place, {})
+    base = {"host": "http://beta.trophenix.test", "domain": "http://beta.example"}.get(
+        place, "http://trophenix.test"
+    )
     options = {"headers": headers, "base_url": base}
     callers = {
         # A key is good for its own tenant whatever the host says; a session goes where the host leads.
@@ -333,7 +388,11 @@ async def test_whoever_names_another_tenant_is_told_nothing(foreign: Foreign, pl
 
 async def test_only_platform_administrators_run_the_platforms_operations(foreign: Foreign) -> None:
     client = await foreign.signed_in("owner@alpha.test", headers={"X-Tenant-ID": "alpha"})
-    platform = [bound for bound in foreign.operations if bound.operation.scope == "platform" and bound.permission]
+    platform = [
+        bound
+        for bound in foreign.operations
+        if bound.operation.scope == "platform" and bound.permission
+    ]
     assert platform or "kernel" not in {bound.plugin_id for bound in foreign.operations}
 
     for bound in platform:
@@ -355,4 +414,7 @@ async def test_the_owner_does_find_what_the_others_did_not(foreign: Foreign) -> 
                 found.add(bound.name)
 
     kernel = {name for name in found if name.startswith("kernel:")}
-    assert kernel >= {"kernel:tenant.read", "kernel:audit.list"} or found >= {f"{CARPOOL}:ride.list", f"{LUNCH}:table.list"}
+    assert kernel >= {"kernel:tenant.read", "kernel:audit.list"} or found >= {
+        f"{CARPOOL}:ride.list",
+        f"{LUNCH}:table.list",
+    }

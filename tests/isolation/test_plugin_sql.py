@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,7 +21,9 @@ THEIRS = "plugin_other_lunch"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def carpool(module_platform_factory: PlatformFactory, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+async def carpool(
+    module_platform_factory: PlatformFactory, tmp_path_factory: pytest.TempPathFactory
+) -> Platform:
     """Two plugins with a row each in both tenants."""
     site = tmp_path_factory.mktemp("site")
     platform = await module_platform_factory(plugins=[write_carpool(site), write_lunch(site)])
@@ -32,7 +34,7 @@ async def carpool(module_platform_factory: PlatformFactory, tmp_path_factory: py
 
 
 @asynccontextmanager
-async def as_plugin(platform: Platform) -> AsyncIterator[Any]:
+async def as_plugin(platform: Platform) -> AsyncGenerator[Any]:
     """A connection as a plugin's transaction has it, for alpha; undone afterwards."""
     async with platform.sql("app") as connection:
         await connection.execute(
@@ -106,10 +108,17 @@ async def test_a_plugin_does_not_see_what_other_connections_ask(carpool: Platfor
     async with carpool.sql("app") as other, as_plugin(carpool) as connection:
         await other.fetchval(secret)
 
-        assert await connection.fetchval("select count(*) from pg_stat_activity where query = $1", secret) == 0
+        assert (
+            await connection.fetchval(
+                "select count(*) from pg_stat_activity where query = $1", secret
+            )
+            == 0
+        )
 
 
-async def test_another_plugins_handler_cannot_use_the_wrong_role_by_mistake(carpool: Platform) -> None:
+async def test_another_plugins_handler_cannot_use_the_wrong_role_by_mistake(
+    carpool: Platform,
+) -> None:
     """The pipeline gives each operation its own plugin's role, nested calls too."""
     query: Query[Any] = Query(f"select place from {THEIRS}.bookings", str)
     from trophenix_kernel.storage.session import Reader  # noqa: PLC0415 - what only this test looks at
@@ -137,7 +146,9 @@ class TestWhatAPluginInOurProcessCanForge:
         async with as_plugin(carpool) as connection:
             await connection.execute(f"set role {THEIRS}")
 
-            assert await connection.fetch(f"select place from {THEIRS}.bookings") == [("Table of alpha",)]
+            assert await connection.fetch(f"select place from {THEIRS}.bookings") == [
+                ("Table of alpha",)
+            ]
 
     async def test_its_sql_can_take_the_kernels_role(self, carpool: Platform) -> None:
         async with as_plugin(carpool) as connection:
@@ -145,12 +156,17 @@ class TestWhatAPluginInOurProcessCanForge:
 
             assert await connection.fetchval("select count(*) from kernel.tenants") == 2
 
-    async def test_even_so_it_is_never_the_owner_nor_past_row_security(self, carpool: Platform) -> None:
+    async def test_even_so_it_is_never_the_owner_nor_past_row_security(
+        self, carpool: Platform
+    ) -> None:
         async with as_plugin(carpool) as connection:
             await connection.execute("reset role; select set_config('app.tenant_id', '', true)")
 
             assert await connection.fetchval("select count(*) from kernel.memberships") == 0
-            for statement in ("set local role trophenix_owner", "select * from kernel.installation"):
+            for statement in (
+                "set local role trophenix_owner",
+                "select * from kernel.installation",
+            ):
                 await connection.execute("savepoint attempt")
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await connection.execute(statement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,12 +17,18 @@ Table = Any
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-GLOBAL_BY_NATURE = {"api_keys_key_hash_key", "tenant_domains_verified"}
-"""Kernel keys that are unique over all tenants: a key's digest nobody can guess, and a domain that can have one owner only."""
+GLOBAL_BY_NATURE = {
+    "api_keys_key_hash_key",
+    "invitations_token_hash_key",
+    "tenant_domains_verified",
+}
+"""Kernel keys that are unique over all tenants: digests of what nobody can guess, and domains, which have one owner."""
 
 
 @asynccontextmanager
-async def undone(filled: Filled, role: str, tenant: str | None, *, triggers: bool = True) -> AsyncIterator[Any]:
+async def undone(
+    filled: Filled, role: str, tenant: str | None, *, triggers: bool = True
+) -> AsyncGenerator[Any]:
     """A connection as the role, inside a transaction for the tenant that is undone.
 
     Args:
@@ -36,7 +42,8 @@ async def undone(filled: Filled, role: str, tenant: str | None, *, triggers: boo
         await connection.execute("begin")
         if tenant is not None:
             await connection.execute(
-                "select set_config('app.tenant_id', $1, true)", str(filled.platform.tenant(tenant).id)
+                "select set_config('app.tenant_id', $1, true)",
+                str(filled.platform.tenant(tenant).id),
             )
         await connection.execute(f"set local role {role}")
         yield connection
@@ -65,7 +72,8 @@ async def refusal(connection: Any, statement: str, *arguments: object) -> tuple[
 def own(filled: Filled) -> dict[str, list[Table]]:
     """Each role and the tables it works with."""
     return {
-        role: [table for table in filled.tables if filled.privileges(table, role)] for role in filled.roles
+        role: [table for table in filled.tables if filled.privileges(table, role)]
+        for role in filled.roles
     }
 
 
@@ -130,7 +138,9 @@ async def test_no_row_is_written_into_or_moved_to_another_tenant(filled: Filled)
                 row = filled.row(table, "beta")
                 move = f"update {table.full} set tenant_id = $1"
                 assert await refused(connection, filled.insert(table, row)) == "42501", table.full
-                assert await refused(connection, move, filled.platform.tenant("beta").id) == "42501", table.full
+                assert (
+                    await refused(connection, move, filled.platform.tenant("beta").id) == "42501"
+                ), table.full
 
 
 async def test_a_key_another_tenant_has_is_free(filled: Filled) -> None:
@@ -148,7 +158,11 @@ async def test_a_key_another_tenant_has_is_free(filled: Filled) -> None:
                     same = {name: theirs[name] for name in index.columns if name != "tenant_id"}
                     row = {**filled.row(table, "alpha"), **same}
                     state, constraint = await refusal(connection, filled.insert(table, row))
-                    assert not state or constraint in GLOBAL_BY_NATURE, (table.full, index.name, state)
+                    assert not state or constraint in GLOBAL_BY_NATURE, (
+                        table.full,
+                        index.name,
+                        state,
+                    )
                     looked_at += 1
 
     assert looked_at >= len(filled.tables)
@@ -167,7 +181,10 @@ async def test_a_row_refers_to_no_row_of_another_tenant(filled: Filled) -> None:
                     pairs = zip(reference.columns, reference.target, strict=True)
                     same = {mine: theirs[its] for mine, its in pairs if mine != "tenant_id"}
                     row = {**filled.row(table, "alpha"), **same}
-                    assert await refused(connection, filled.insert(table, row)) == "23503", (table.full, reference.name)
+                    assert await refused(connection, filled.insert(table, row)) == "23503", (
+                        table.full,
+                        reference.name,
+                    )
 
 
 async def test_no_role_may_do_anything_with_a_table_of_others(filled: Filled) -> None:
@@ -227,4 +244,6 @@ async def test_row_security_cannot_be_switched_off_in_a_session(filled: Filled) 
         async with undone(filled, role, "alpha") as connection:
             await connection.execute("set local row_security = off")
             for table in tables:
-                assert await refused(connection, f"select * from {table.full}") == "42501", table.full
+                assert await refused(connection, f"select * from {table.full}") == "42501", (
+                    table.full
+                )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,6 +16,39 @@ from trophenix_kernel.storage.changes import Cache, Changes
 from trophenix_sdk.errors import Unauthenticated
 from trophenix_testing.network import Wire, wire_to
 from trophenix_testing.platform import Platform
+
+
+class _Heard(Changes):
+    """Tells when it begins and ceases to listen, and lets a test do both by hand."""
+
+    def __init__(self, dsn: str, *, heartbeat_seconds: float = 5.0) -> None:
+        super().__init__(dsn, heartbeat_seconds=heartbeat_seconds)
+        self.told = {True: asyncio.Event(), False: asyncio.Event()}
+
+    def lose(self) -> None:
+        """As when the connection is lost."""
+        self._distrust()
+
+    def regain(self) -> None:
+        """As when the connection is there again."""
+        self._trust(None)
+
+    async def until(self, *, listening: bool) -> None:
+        """Wait until it does, or does not, listen."""
+        await asyncio.wait_for(self.told[listening].wait(), 10)
+
+    def _trust(self, connection: Any) -> None:
+        super()._trust(connection)
+        self._tell()
+
+    def _distrust(self) -> None:
+        super()._distrust()
+        self._tell()
+
+    def _tell(self) -> None:
+        self.told[self.listening].set()
+        self.told[not self.listening].clear()
+
 
 # ── the cache alone, every order of events ──────────────────────────────────────────────────────────────────────────────
 
@@ -34,15 +68,20 @@ class _Source:
 
 
 _EVENTS = st.lists(
-    st.sampled_from(["ask", "ask", "arrive first", "arrive last", "commit", "hear", "lose", "regain"]), max_size=30
+    st.sampled_from(
+        ["ask", "ask", "arrive first", "arrive last", "commit", "hear", "lose", "regain"]
+    ),
+    max_size=30,
 )
 
 
 @settings(max_examples=300, deadline=None)
 @given(events=_EVENTS)
-async def test_whoever_asks_after_a_change_was_heard_never_gets_what_was_before(events: list[str]) -> None:
+async def test_whoever_asks_after_a_change_was_heard_never_gets_what_was_before(
+    events: list[str],
+) -> None:
     source = _Source()
-    changes = Changes("")
+    changes = _Heard("")
     cache: Cache[str, int] = changes.cache(source.load)
     cache.trusted = True
     listening = True
@@ -64,11 +103,11 @@ async def test_whoever_asks_after_a_change_was_heard_never_gets_what_was_before(
                 cache.drop("key")
             case "lose":
                 listening = False
-                changes._distrust()
+                changes.lose()
             case "regain":
                 listening = True
                 source.announced = source.version
-                changes._trust(None)
+                changes.regain()
             case _:
                 pass
         for _ in range(4):
@@ -114,7 +153,7 @@ class _Watched:
 
     def __init__(self, platform: Platform, dsn: str, heartbeat_seconds: float = 5.0) -> None:
         self.platform = platform
-        self.changes = Changes(dsn, heartbeat_seconds=heartbeat_seconds)
+        self.changes = _Heard(dsn, heartbeat_seconds=heartbeat_seconds)
         self.names: Cache[UUID, str] = self.changes.cache(self._load)
         self.changes.on("tenants", lambda key: self.names.drop(UUID(key)))
         self.tenant = platform.tenant("alpha").id
@@ -125,17 +164,15 @@ class _Watched:
 
     async def rename(self, name: str) -> None:
         async with self.platform.sql() as admin:
-            await admin.execute("update kernel.tenants set name = $1 where id = $2", name, self.tenant)
-
-    async def until(self, *, listening: bool) -> None:
-        """Wait until the listener has noticed."""
-        async with asyncio.timeout(10):
-            while self.changes.listening != listening:
-                await asyncio.sleep(0.005)
+            await admin.execute(
+                "update kernel.tenants set name = $1 where id = $2", name, self.tenant
+            )
 
 
 @asynccontextmanager
-async def watched(platform: Platform, *, heartbeat_seconds: float = 5.0) -> AsyncIterator[tuple[_Watched, Wire]]:
+async def watched(
+    platform: Platform, *, heartbeat_seconds: float = 5.0
+) -> AsyncGenerator[tuple[_Watched, Wire]]:
     """A started listener whose line to the database can be cut."""
     dsn = platform.databases.application["main"]
     async with wire_to(dsn) as wire:
@@ -170,7 +207,9 @@ async def test_a_change_that_is_undone_is_not_heard(carpool: Platform) -> None:
         assert one.changes.heard == 0
 
 
-async def test_a_listener_the_server_ended_is_replaced_and_nothing_stale_is_kept(carpool: Platform) -> None:
+async def test_a_listener_the_server_ended_is_replaced_and_nothing_stale_is_kept(
+    carpool: Platform,
+) -> None:
     async with watched(carpool) as (one, _):
         for number in range(3):
             await one.names.get(one.tenant)
@@ -180,13 +219,13 @@ async def test_a_listener_the_server_ended_is_replaced_and_nothing_stale_is_kept
                     " where application_name = 'trophenix changes' and datname = current_database()"
                 )
             assert ended >= 1
-            await one.until(listening=False)
+            await one.changes.until(listening=False)
             assert one.names.peek(one.tenant) is None
 
             await one.rename(f"Unheard {number}")
 
             assert await one.names.get(one.tenant) == f"Unheard {number}"
-            await one.until(listening=True)
+            await one.changes.until(listening=True)
             assert await one.names.get(one.tenant) == f"Unheard {number}"
             await one.rename(f"Heard {number}")
             await one.changes.caught_up()
@@ -197,7 +236,7 @@ async def test_nothing_is_kept_while_the_server_is_away(carpool: Platform) -> No
     async with watched(carpool) as (one, wire):
         await one.names.get(one.tenant)
         wire.refuse()
-        await one.until(listening=False)
+        await one.changes.until(listening=False)
 
         for number in range(3):
             await one.rename(f"Away {number}")
@@ -205,23 +244,25 @@ async def test_nothing_is_kept_while_the_server_is_away(carpool: Platform) -> No
             assert one.names.peek(one.tenant) is None
 
         wire.mend()
-        await one.until(listening=True)
+        await one.changes.until(listening=True)
         assert await one.names.get(one.tenant) == "Away 2"
         assert one.names.peek(one.tenant) == "Away 2"
 
 
-async def test_a_line_that_died_silently_is_found_by_its_missing_heartbeat(carpool: Platform) -> None:
+async def test_a_line_that_died_silently_is_found_by_its_missing_heartbeat(
+    carpool: Platform,
+) -> None:
     async with watched(carpool, heartbeat_seconds=0.05) as (one, wire):
         await one.names.get(one.tenant)
 
         wire.freeze()
         await one.rename("Unheard")
-        await one.until(listening=False)
+        await one.changes.until(listening=False)
 
         assert one.names.peek(one.tenant) is None
         assert await one.names.get(one.tenant) == "Unheard"
         wire.mend()
-        await one.until(listening=True)
+        await one.changes.until(listening=True)
 
 
 async def test_a_listener_starts_while_the_server_is_away(carpool: Platform) -> None:
@@ -234,7 +275,7 @@ async def test_a_listener_starts_while_the_server_is_away(carpool: Platform) -> 
         assert await one.names.get(one.tenant) == "Alpha"
 
         wire.mend()
-        await one.until(listening=True)
+        await one.changes.until(listening=True)
         await one.changes.stop()
         assert not one.changes.listening
 

@@ -25,7 +25,9 @@ async def database(trophenix_servers: Servers) -> AsyncIterator[str]:
     await trophenix_servers.drop(dsn)
 
 
-async def test_the_secret_is_made_once_and_leads_to_the_login(trophenix_servers: Servers, database: str) -> None:
+async def test_the_secret_is_made_once_and_leads_to_the_login(
+    trophenix_servers: Servers, database: str
+) -> None:
     first, _ = await set_up(database, [], secret=trophenix_servers.secret)
     second, _ = await set_up(database, [])
 
@@ -43,7 +45,9 @@ async def test_the_secret_from_the_environment_needs_no_look_into_the_database()
 
     dsn = await application_dsn(nowhere, b"given")
 
-    assert dsn == f"postgresql://{APP}:{app_password(b'given')}@127.0.0.1:1/trophenix?sslmode=disable"
+    assert (
+        dsn == f"postgresql://{APP}:{app_password(b'given')}@127.0.0.1:1/trophenix?sslmode=disable"
+    )
 
 
 async def test_the_applications_own_address_stays_as_it_is() -> None:
@@ -90,7 +94,9 @@ async def test_the_kernel_does_not_start_on_tables_of_another_version(platform: 
     assert "trophenix migrate" in refusal.value.next_step
 
 
-async def test_the_kernel_does_not_start_on_an_empty_database(trophenix_servers: Servers, database: str) -> None:
+async def test_the_kernel_does_not_start_on_an_empty_database(
+    trophenix_servers: Servers, database: str
+) -> None:
     dsn = await application_dsn(database, trophenix_servers.secret)
     # The login exists as soon as any database of the server was set up.
     await trophenix_servers.template(no_plugins())

@@ -35,14 +35,17 @@ LUNCH = "plugin_other_lunch"
 
 NAMES: Query[str] = Query("select name from plugin_acme_carpool.rides order by name", str)
 ONE: Query[str] = Query("select name from plugin_acme_carpool.rides where id = :id", str)
-BROKEN: Query[int] = Query("select 1 / (length(name) - length(name)) from plugin_acme_carpool.rides", int)
+BROKEN: Query[int] = Query(
+    "select 1 / (length(name) - length(name)) from plugin_acme_carpool.rides", int
+)
 UNKNOWN: Query[int] = Query("select nothing from plugin_acme_carpool.nowhere", int)
 ADD: Query[UUID] = Query(
-    "insert into plugin_acme_carpool.rides (id, name, seats) values (:id, :name, 4) returning id", UUID
+    "insert into plugin_acme_carpool.rides (id, name, seats) values (:id, :name, 4) returning id",
+    UUID,
 )
 SENT: Query[int] = Query("select count(*) from kernel.audit_entries", int)
 
-RECORDS = {
+RECORDS: dict[str, dict[str, Any]] = {
     "audit": {
         "id": "00000000-0000-7000-8000-000000000001",
         "at": "2026-01-01T00:00:00Z",
@@ -192,7 +195,9 @@ async def claim_what_was_answered(pool: Pool, tenant: UUID) -> object:
                 await transaction.finish()
             else:
                 with pytest.raises(expected):
-                    await transaction.begin(claim if expected is AnsweredBefore else claim.replace("'x'", "'y'"))
+                    await transaction.begin(
+                        claim if expected is AnsweredBefore else claim.replace("'x'", "'y'")
+                    )
         finally:
             await transaction.rollback()
     return None
@@ -309,7 +314,9 @@ def _cancel_with_the_answer_unread(task: asyncio.Task[Any]) -> None:
 BREAKABLE: list[Use] = [read, read_the_platforms_tables, write, write_with_all_records, give_up]
 
 
-@pytest.mark.parametrize("act", [_cancel, _cancel_with_the_answer_unread], ids=lambda act: act.__name__)
+@pytest.mark.parametrize(
+    "act", [_cancel, _cancel_with_the_answer_unread], ids=lambda act: act.__name__
+)
 @pytest.mark.parametrize("use", BREAKABLE, ids=lambda use: use.__name__)
 async def test_nothing_stays_wherever_it_is_cancelled(
     use: Use, act: Callable[[asyncio.Task[Any]], None], carpool: Platform, new_pool: NewPool
@@ -343,7 +350,9 @@ async def test_a_connection_lost_anywhere_is_a_refusal_to_try_again(
 
             outcome = await work.outcome()
 
-            assert isinstance(outcome, Unavailable) or not isinstance(outcome, BaseException), repr(outcome)
+            assert isinstance(outcome, Unavailable) or not isinstance(outcome, BaseException), repr(
+                outcome
+            )
             await probe(pool)
             if not work.happened:
                 return

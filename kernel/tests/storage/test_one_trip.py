@@ -27,7 +27,9 @@ _COLUMNS = ("name", "seats", "leaves_at", "id")
 
 _ORDER = st.lists(
     st.tuples(
-        st.sampled_from(_COLUMNS), st.sampled_from(["", " desc"]), st.sampled_from(["", " nulls first", " nulls last"])
+        st.sampled_from(_COLUMNS),
+        st.sampled_from(["", " desc"]),
+        st.sampled_from(["", " nulls first", " nulls last"]),
     ),
     min_size=1,
     max_size=3,
@@ -45,7 +47,12 @@ async def fill(platform: Platform, tenant: str, count: int) -> list[UUID]:
         "staged",
         {"id": "uuid", "name": "text", "seats": "integer", "leaves_at": "timestamptz"},
         [
-            (ride, f"{tenant} {number * 7919 % count:03}", number % 5 + 1, None if number % 4 == 0 else now)
+            (
+                ride,
+                f"{tenant} {number * 7919 % count:03}",
+                number % 5 + 1,
+                None if number % 4 == 0 else now,
+            )
             for number, ride in enumerate(ids)
         ],
     )
@@ -54,7 +61,9 @@ async def fill(platform: Platform, tenant: str, count: int) -> list[UUID]:
     return ids
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     order=_ORDER,
     limit=st.none() | st.integers(0, 40),
@@ -63,7 +72,12 @@ async def fill(platform: Platform, tenant: str, count: int) -> list[UUID]:
     form=st.sampled_from(["plain", "with", "union", "grouped", "for share", "comment"]),
 )
 async def test_order_and_limits_are_kept(
-    carpool: Platform, order: list[tuple[str, str, str]], limit: int | None, offset: int | None, seats: int | None, form: str
+    carpool: Platform,
+    order: list[tuple[str, str, str]],
+    limit: int | None,
+    offset: int | None,
+    seats: int | None,
+    form: str,
 ) -> None:
     pool = carpool.kernel.clusters.main
     tenant = carpool.tenant("alpha").id
@@ -132,7 +146,9 @@ async def test_the_statement_is_closed_without_a_tenant(carpool: Platform) -> No
         "update plugin_acme_carpool.rides set seats = 1 returning id",
     ],
 )
-async def test_a_reading_call_changes_nothing_whatever_its_statement_says(carpool: Platform, text: str) -> None:
+async def test_a_reading_call_changes_nothing_whatever_its_statement_says(
+    carpool: Platform, text: str
+) -> None:
     await fill(carpool, "alpha", 3)
     reader = Reader(carpool.kernel.clusters.main, CARPOOL, carpool.tenant("alpha").id)
 

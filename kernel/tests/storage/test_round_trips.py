@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,15 +17,22 @@ Ask = Callable[[httpx.AsyncClient, str], Awaitable[httpx.Response]]
 
 
 @pytest.fixture
-async def wired(platform_factory: PlatformFactory, tmp_path: Path) -> AsyncIterator[tuple[Platform, Wire]]:
+async def wired(
+    platform_factory: PlatformFactory, tmp_path: Path
+) -> AsyncIterator[tuple[Platform, Wire]]:
     """A worker whose every word with the database goes over a line that counts."""
     platform = await platform_factory(plugins=[write_carpool(tmp_path)], pool_size=1)
     async with wire_to(platform.databases.application["main"]) as wire:
-        yield await platform.another_worker(database_url=wire.through(platform.databases.application["main"])), wire
+        yield (
+            await platform.another_worker(
+                database_url=wire.through(platform.databases.application["main"])
+            ),
+            wire,
+        )
 
 
 @asynccontextmanager
-async def trips(platform: Platform, wire: Wire, expected: int) -> AsyncIterator[None]:
+async def trips(platform: Platform, wire: Wire, expected: int) -> AsyncGenerator[None]:
     """Exactly *expected* round trips happen inside."""
     pool = platform.kernel.clusters.main
     before = (pool.trips, wire.turns)
@@ -43,13 +50,17 @@ async def list_them(client: httpx.AsyncClient, _ride: str) -> httpx.Response:
 
 async def create(client: httpx.AsyncClient, ride: str) -> httpx.Response:
     return await client.post(
-        "/api/v1/rides/" + ride + "/passengers", json={"name": "Ada"}, headers={"Idempotency-Key": ride}
+        "/api/v1/rides/" + ride + "/passengers",
+        json={"name": "Ada"},
+        headers={"Idempotency-Key": ride},
     )
 
 
-async def create_counted(client: httpx.AsyncClient, ride: str) -> httpx.Response:
+async def create_counted(client: httpx.AsyncClient, _ride: str) -> httpx.Response:
     """With a plan limit, an event and an audit entry."""
-    return await client.post("/api/v1/rides", json={"name": f"Bus {client.headers['x-request-id']}"})
+    return await client.post(
+        "/api/v1/rides", json={"name": f"Bus {client.headers['x-request-id']}"}
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,42 +8,52 @@ import pytest_asyncio
 from trophenix_kernel.composition import TablesOpen
 from trophenix_kernel.plugins.model import PluginState
 from trophenix_kernel.storage.row_security import Gap, survey
+from trophenix_sdk.migrations import CURRENT_TENANT
 from trophenix_testing.connections import connect
 from trophenix_testing.platform import Platform, PlatformFactory
 from trophenix_testing.samples import CARPOOL, LUNCH, write_carpool, write_lunch
 
 RIDES = "plugin_acme_carpool.rides"
+PASSENGERS = "plugin_acme_carpool.passengers"
 SCHEMA = "plugin_acme_carpool"
+CLOSED = f"tenant_id = (select {CURRENT_TENANT})"
 
 EVERYWHERE = {
     "row security is off": ("alter table {t} disable row level security", "not enabled"),
     "the owner is excepted": ("alter table {t} no force row level security", "not forced"),
     "the policy is gone": ("drop policy tenant on {t}", "policy `tenant` is missing"),
-    "the policy lets everything through": ("alter policy tenant on {t} using (true)", "is not the platform's"),
+    "the policy lets everything through": (
+        "alter policy tenant on {t} using (true)",
+        "is not the platform's",
+    ),
     "the policy checks nothing that is written": (
         "alter policy tenant on {t} with check (true)",
         "is not the platform's",
     ),
     "the policy lets rows without a tenant through": (
-        "alter policy tenant on {t} using (tenant_id is null or tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid)",
+        f"alter policy tenant on {{t}} using (tenant_id is null or {CLOSED})",
         "is not the platform's",
     ),
     "the policy believes another setting": (
-        "alter policy tenant on {t} using (tenant_id = nullif(current_setting('app.other', true), '')::uuid)",
+        f"alter policy tenant on {{t}} using ({CLOSED.replace('app.tenant_id', 'app.other')})",
         "is not the platform's",
     ),
     "the policy is for reading only": (
-        "drop policy tenant on {t}; create policy tenant on {t} for select"
-        " using (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid))",
+        f"drop policy tenant on {{t}}; create policy tenant on {{t}} for select using ({CLOSED})",
         "is not the platform's",
     ),
-    "the policy is for one role only": ("alter policy tenant on {t} to trophenix_app", "is not the platform's"),
+    "the policy is for one role only": (
+        "alter policy tenant on {t} to trophenix_app",
+        "is not the platform's",
+    ),
     "the policy only narrows": (
-        "drop policy tenant on {t}; create policy tenant on {t} as restrictive"
-        " using (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid))",
+        f"drop policy tenant on {{t}}; create policy tenant on {{t}} as restrictive using ({CLOSED})",
         "is not the platform's",
     ),
-    "another policy opens it further": ("create policy more on {t} using (true)", "policy more opens the table further"),
+    "another policy opens it further": (
+        "create policy more on {t} using (true)",
+        "policy more opens the table further",
+    ),
     "another policy opens it for one role": (
         "create policy more on {t} for select to trophenix_app using (true)",
         "policy more opens the table further",
@@ -57,23 +67,28 @@ OF_PLUGINS = {
         f"create unique index loose on {RIDES} (name) include (tenant_id)",
         "unique index loose",
     ),
-    "a unique expression": (f"create unique index loose on {RIDES} (lower(name))", "unique index loose"),
-    "an exclusion": (f"alter table {RIDES} add constraint loose exclude (name with =)", "unique index loose"),
+    "a unique expression": (
+        f"create unique index loose on {RIDES} (lower(name))",
+        "unique index loose",
+    ),
+    "an exclusion": (
+        f"alter table {RIDES} add constraint loose exclude (name with =)",
+        "unique index loose",
+    ),
     "a key without the tenant": (
-        f"alter table {SCHEMA}.passengers drop constraint pk_passengers, add primary key (id)",
+        f"alter table {PASSENGERS} drop constraint pk_passengers, add primary key (id)",
         "primary key does not hold tenant_id",
     ),
     "a key that only carries the tenant along": (
-        f"alter table {SCHEMA}.passengers drop constraint pk_passengers, add primary key (id) include (tenant_id)",
+        f"alter table {PASSENGERS} drop constraint pk_passengers, add primary key (id) include (tenant_id)",
         "primary key does not hold tenant_id",
     ),
     "a reference by id alone": (
-        f"create unique index tenant_first on {RIDES} (tenant_id, id); alter table {RIDES} add constraint alone unique (id);"
-        f" alter table {SCHEMA}.passengers add constraint loose foreign key (ride_id) references {RIDES} (id)",
+        f"alter table {RIDES} add unique (id); alter table {PASSENGERS} add constraint loose foreign key (ride_id) references {RIDES} (id)",
         "foreign key loose",
     ),
     "a reference that crosses the columns": (
-        f"alter table {SCHEMA}.passengers add constraint loose foreign key (ride_id, tenant_id) references {RIDES} (tenant_id, id)",
+        f"alter table {PASSENGERS} add constraint loose foreign key (ride_id, tenant_id) references {RIDES} (tenant_id, id)",
         "foreign key loose",
     ),
     "a reference to people": (
@@ -92,8 +107,14 @@ OF_PLUGINS = {
         f"create table {SCHEMA}.strays (tenant_id uuid, id uuid, primary key (tenant_id, id))",
         "row security is not enabled",
     ),
-    "a materialized view": (f"create materialized view {SCHEMA}.copy as select * from {RIDES}", "materialized view"),
-    "a view with its owner's rights": (f"create view {SCHEMA}.seen as select * from kernel.api_keys", "security_invoker"),
+    "a materialized view": (
+        f"create materialized view {SCHEMA}.copy as select * from {RIDES}",
+        "materialized view",
+    ),
+    "a view with its owner's rights": (
+        f"create view {SCHEMA}.seen as select * from kernel.api_keys",
+        "security_invoker",
+    ),
     "a function with its owner's rights": (
         f"create function {SCHEMA}.peek() returns bigint language sql security definer as 'select count(*) from kernel.api_keys'",
         "SECURITY DEFINER",
@@ -102,8 +123,14 @@ OF_PLUGINS = {
         f"grant select on {RIDES} to plugin_other_lunch",
         "opened for plugin_other_lunch to select",
     ),
-    "rows given to everybody": (f"grant select on {RIDES} to public", "opened for everybody to select"),
-    "emptying, which row security does not see": (f"grant truncate on {RIDES} to {SCHEMA}", "to truncate"),
+    "rows given to everybody": (
+        f"grant select on {RIDES} to public",
+        "opened for everybody to select",
+    ),
+    "emptying, which row security does not see": (
+        f"grant truncate on {RIDES} to {SCHEMA}",
+        "to truncate",
+    ),
     "rights to pass on": (f"grant select on {RIDES} to {SCHEMA} with grant option", "to select"),
 }
 
@@ -170,14 +197,18 @@ async def test_what_plugins_must_not_make_is_found(surveyed: Platform, gap: str)
 
 @on_the_module
 @pytest.mark.parametrize("power", ["superuser", "bypassrls"])
-async def test_a_login_that_row_security_does_not_hold_is_found(surveyed: Platform, power: str) -> None:
+async def test_a_login_that_row_security_does_not_hold_is_found(
+    surveyed: Platform, power: str
+) -> None:
     found = await survey_after(surveyed, f"alter role trophenix_app {power}")
 
     assert found == [Gap("(the login)", "is a superuser or may bypass row security")]
 
 
 @pytest.mark.parametrize("gap", ["row security is off", "another policy opens it further"])
-async def test_an_open_table_of_a_plugin_costs_that_plugin_only(carpool: Platform, gap: str) -> None:
+async def test_an_open_table_of_a_plugin_costs_that_plugin_only(
+    carpool: Platform, gap: str
+) -> None:
     statement, fault = EVERYWHERE[gap]
     await change(carpool, statement.format(t=RIDES))
 
@@ -190,8 +221,13 @@ async def test_an_open_table_of_a_plugin_costs_that_plugin_only(carpool: Platfor
     assert catalogue.require(LUNCH).state is PluginState.READY
 
 
-@pytest.mark.parametrize("statement", ["alter table kernel.jobs no force row level security", "alter role trophenix_app bypassrls"])
-async def test_an_open_table_of_the_kernel_and_a_mighty_login_stop_the_start(carpool: Platform, statement: str) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    ["alter table kernel.jobs no force row level security", "alter role trophenix_app bypassrls"],
+)
+async def test_an_open_table_of_the_kernel_and_a_mighty_login_stop_the_start(
+    carpool: Platform, statement: str
+) -> None:
     await change(carpool, statement)
     try:
         with pytest.raises(TablesOpen, match=r"not forced|bypass") as refusal:
@@ -220,7 +256,7 @@ async def test_what_the_less_obvious_gaps_give_away(carpool: Platform) -> None:
     await change(
         carpool,
         f"set role trophenix_owner; create view {SCHEMA}.seen as select tenant_id from kernel.api_keys;"
-        f" grant select on {SCHEMA}.seen to {SCHEMA}; grant truncate on {RIDES}, {SCHEMA}.passengers to {SCHEMA}",
+        f" grant select on {SCHEMA}.seen to {SCHEMA}; grant truncate on {RIDES}, {PASSENGERS} to {SCHEMA}",
     )
 
     async with carpool.sql(CARPOOL) as connection:

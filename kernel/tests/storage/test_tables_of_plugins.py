@@ -62,7 +62,11 @@ async def test_histories_move_in_the_order_plugins_need_each_other(
     assert [record.id for record in catalogue.serving] == ["c.third", "b.second", "a.first"]
     order = [history.owner for history in histories(catalogue)]
     assert order == ["c.third", "b.second", "a.first"]
-    assert [history.requires for history in histories(catalogue)] == [(), ("c.third",), ("b.second",)]
+    assert [history.requires for history in histories(catalogue)] == [
+        (),
+        ("c.third",),
+        ("b.second",),
+    ]
 
 
 async def test_a_plugin_whose_tables_are_behind_waits_with_all_that_need_it(
@@ -75,7 +79,9 @@ async def test_a_plugin_whose_tables_are_behind_waits_with_all_that_need_it(
         write_lunch(tmp_path),
     ]
     platform = await platform_factory(plugins=plugins)
-    third = next(history for history in histories(platform.kernel.catalogue) if history.owner == "c.third")
+    third = next(
+        history for history in histories(platform.kernel.catalogue) if history.owner == "c.third"
+    )
     await downgrade(platform.databases.admin["main"], third)
 
     catalogue = (await platform.another_worker()).kernel.catalogue

@@ -42,16 +42,24 @@ OWN = (
 async def use(platform: Platform, tenant: str) -> dict[str, Any]:
     """A write with everything that is recorded beside it, and a piece of background work."""
     member = platform.http(tenant, "member")
-    made = await member.post("/api/v1/rides", json={"name": "Bus"}, headers={"Idempotency-Key": "once"})
-    again = await member.post("/api/v1/rides", json={"name": "Bus"}, headers={"Idempotency-Key": "once"})
+    made = await member.post(
+        "/api/v1/rides", json={"name": "Bus"}, headers={"Idempotency-Key": "once"}
+    )
+    again = await member.post(
+        "/api/v1/rides", json={"name": "Bus"}, headers={"Idempotency-Key": "once"}
+    )
     assert (made.status_code, again.status_code, again.json()) == (201, 201, made.json())
-    tidy = await platform.http(tenant, "manager").post("/api/v1/rides/tidy", json={"left_before": "2020-01-01T00:00:00Z"})
+    tidy = await platform.http(tenant, "manager").post(
+        "/api/v1/rides/tidy", json={"left_before": "2020-01-01T00:00:00Z"}
+    )
     assert tidy.status_code == 202
     await platform.kernel.meter.flush()
     return made.json()
 
 
-@pytest.mark.parametrize(("tenant", "here", "there"), [("alpha", "main", "second"), ("beta", "second", "main")])
+@pytest.mark.parametrize(
+    ("tenant", "here", "there"), [("alpha", "main", "second"), ("beta", "second", "main")]
+)
 async def test_everything_a_tenant_makes_is_in_its_own_cluster(
     two: Platform, tenant: str, here: str, there: str
 ) -> None:
@@ -60,7 +68,9 @@ async def test_everything_a_tenant_makes_is_in_its_own_cluster(
 
     await use(two, tenant)
 
-    assert {table: await rows(two, here, table, tenant) > 0 for table in OWN} == dict.fromkeys(OWN, True)
+    assert {table: await rows(two, here, table, tenant) > 0 for table in OWN} == dict.fromkeys(
+        OWN, True
+    )
     assert {table: await rows(two, there, table, tenant) for table in OWN} == dict.fromkeys(OWN, 0)
 
 
@@ -69,17 +79,23 @@ async def test_reading_and_writing_work_as_anywhere(two: Platform) -> None:
     member, owner = two.http("beta", "member"), two.http("beta", "owner")
 
     assert (await member.get(f"/api/v1/rides/{ride['id']}")).json()["name"] == "Bus"
-    changed = await member.patch(f"/api/v1/rides/{ride['id']}", json={"seats": 9}, headers={"If-Match": '"1"'})
+    changed = await member.patch(
+        f"/api/v1/rides/{ride['id']}", json={"seats": 9}, headers={"If-Match": '"1"'}
+    )
     assert (changed.json()["seats"], changed.json()["version"]) == (9, 2)
     joined = await member.post(f"/api/v1/rides/{ride['id']}/passengers", json={"name": "Ada"})
     assert joined.status_code == 201
     operations = [entry["operation"] for entry in (await owner.get("/api/v1/audit")).json()["data"]]
     assert operations[0] == "acme.carpool:passenger.add"
-    assert [job["operation"] for job in (await owner.get("/api/v1/jobs")).json()["data"]] == ["acme.carpool:ride.tidy"]
+    assert [job["operation"] for job in (await owner.get("/api/v1/jobs")).json()["data"]] == [
+        "acme.carpool:ride.tidy"
+    ]
     used = (await owner.get("/api/v1/usage")).json()["data"]
     assert {line["operation"] for line in used} >= {"acme.carpool:ride.create"}
     stats = (await owner.get("/api/v1/stats")).json()
-    assert [(limit["name"], limit["used"]) for limit in stats["limits"]] == [("acme.carpool:rides", 1)]
+    assert [(limit["name"], limit["used"]) for limit in stats["limits"]] == [
+        ("acme.carpool:rides", 1)
+    ]
     assert (await owner.post(f"/api/v1/plugins/{CARPOOL}/disable")).is_success
     assert (await member.get("/api/v1/rides")).json()["code"] == "plugin_not_enabled"
 
@@ -101,18 +117,25 @@ async def test_the_clusters_are_as_closed_to_each_other_as_tenants_are(two: Plat
 
     for tenant, other in (("alpha", "beta"), ("beta", "alpha")):
         client = two.http(tenant, "manager")
-        assert [ride["id"] for ride in (await client.get("/api/v1/rides")).json()["data"]] == [rides[tenant]["id"]]
+        assert [ride["id"] for ride in (await client.get("/api/v1/rides")).json()["data"]] == [
+            rides[tenant]["id"]
+        ]
         assert (await client.get(f"/api/v1/rides/{rides[other]['id']}")).status_code == 404
         assert (await client.delete(f"/api/v1/rides/{rides[other]['id']}")).status_code == 404
 
 
-async def test_a_cluster_nobody_configured_is_a_clear_refusal_and_the_control_plane_still_answers(two: Platform) -> None:
+async def test_a_cluster_nobody_configured_is_a_clear_refusal_and_the_control_plane_still_answers(
+    two: Platform,
+) -> None:
     async with two.sql() as admin:
         await admin.execute("update kernel.tenants set cluster = 'third' where slug = 'beta'")
     await two.kernel.changes.caught_up()
     owner = two.http("beta", "owner")
 
-    for answer in (await owner.get("/api/v1/rides"), await owner.post("/api/v1/rides", json={"name": "Bus"})):
+    for answer in (
+        await owner.get("/api/v1/rides"),
+        await owner.post("/api/v1/rides", json={"name": "Bus"}),
+    ):
         assert answer.status_code == 503, answer.text
         problem = answer.json()
         assert problem["code"] == "cluster_unknown"

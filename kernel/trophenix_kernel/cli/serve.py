@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -72,6 +73,7 @@ class _Lifespan:
                     await self._kernel.start()
                     nats = functools.partial(bus_answers, self._settings.nats_url)
                     self._app = build(self._kernel, probes={"nats": nats})
+                    _keep_loaded()
                 except Exception as error:  # noqa: BLE001 - the server is told, whatever it is
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return
@@ -83,11 +85,21 @@ class _Lifespan:
                 return
 
 
+def _keep_loaded() -> None:
+    """What is loaded by now lives as long as the process, so the garbage collector never looks at it again.
+
+    It would otherwise walk over every module whenever a large answer or import made many objects.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 async def worker(settings: Settings) -> int:
     """Run background work until told to stop; what runs is finished first."""
     kernel = await Kernel.compose(settings)
     await kernel.start()
     working = Worker(kernel, recognition_of(kernel))
+    _keep_loaded()
     _on_stop(working.stop)
     try:
         await working.run()

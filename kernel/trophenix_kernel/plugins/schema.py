@@ -11,6 +11,7 @@ from trophenix_kernel.plugins.model import (
     PluginProblem,
     PluginRecord,
     PluginState,
+    derived_failure,
     problem,
 )
 from trophenix_kernel.storage.row_security import Gap

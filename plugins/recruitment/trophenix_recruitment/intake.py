@@ -19,7 +19,6 @@ from trophenix_recruitment import proposals
 from trophenix_recruitment.ages import may_be_minor
 from trophenix_recruitment.checks import RowChecker
 from trophenix_recruitment.checks import RowStatus as RowOutcome
-from trophenix_recruitment.duplicates import Candidate
 from trophenix_recruitment.keys import Id, SearchKeys, plain_ids, search_keys
 from trophenix_recruitment.mapping import Mapping
 from trophenix_recruitment.matching import Known, Matcher, Outcome
@@ -280,22 +279,9 @@ class Intake:
             )
 
     async def _propose(self, added: Sequence[Added], stored: Sequence[Known]) -> None:
-        """Propose pairs among the new athletes and with stored ones; who shares no key with anybody is not compared at all."""
-        once: set[object] = set()
-        several: set[object] = set()
-        for known in stored:
-            once.update(_blocks(known, search_keys(known.draft).name_sorted))
-        several.update(once)
-        for known, _seq, keys in added:
-            for block in _blocks(known, keys.name_sorted):
-                (several if block in once else once).add(block)
-        new = [
-            Candidate(str(known.id), known.draft)
-            for known, _seq, keys in added
-            if not several.isdisjoint(_blocks(known, keys.name_sorted))
-        ]
-        if new:
-            found = await proposals.among(new, [(known.id, known.draft) for known in stored])
+        """Propose pairs among the new athletes and with stored ones."""
+        found = await proposals.among([(known, keys) for known, _seq, keys in added], stored)
+        if found:
             proposed = await proposals.store(self._ctx, found, self.batch_id)
             self.tally.duplicates_proposed += proposed
 
@@ -343,11 +329,6 @@ _REFUSED: Final[dict[RowOutcome, Outcome]] = {
 }
 SAMPLE_PROBLEMS: Final = 20
 _TEXT_KEPT: Final = 2_000
-
-
-def _blocks(known: Known, name: str) -> tuple[object, ...]:
-    """What a pair has to share, at least in one, to be worth comparing."""
-    return (*known.ids, name or known.id, known.draft.birth_day or known.id)
 
 
 def _noted(problem: RowProblem) -> dict[str, Any]:

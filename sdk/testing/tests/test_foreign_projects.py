@@ -47,15 +47,6 @@ def test_a_project_without_any_configuration_uses_a_platform(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_project_in_auto_mode_needs_no_marks(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\nasyncio_mode = "auto"\n')
-    (tmp_path / "test_reading.py").write_text(_TEST.replace("@pytest.mark.asyncio\n", ""))
-
-    done = _pytest(tmp_path, "-n", "1")
-
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_a_run_that_uses_no_platform_imports_none(tmp_path: Path) -> None:
     (tmp_path / "test_idle.py").write_text(_IDLE)
 

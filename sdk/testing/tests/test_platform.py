@@ -101,7 +101,9 @@ class TestCalls:
     async def test_a_plugin_that_was_refused_says_why(
         self, platform_factory: PlatformFactory, tmp_path: Path
     ) -> None:
-        platform = await platform_factory(plugins=[write_carpool(tmp_path, adding={"plugin.py": "\n1 / 0\n"})])
+        platform = await platform_factory(
+            plugins=[write_carpool(tmp_path, adding={"plugin.py": "\n1 / 0\n"})]
+        )
 
         with pytest.raises(PluginNotServing, match="ZeroDivisionError"):
             await platform.call("alpha", f"{CARPOOL}:ride.list")

@@ -93,7 +93,12 @@ class Wire:
                 server.transport.abort()
 
     async def _pass(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, turn: _Turn, *, asking: bool
+        self,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        turn: _Turn,
+        *,
+        asking: bool,
     ) -> None:
         while data := await source.read(1 << 16):
             await self._flowing.wait()

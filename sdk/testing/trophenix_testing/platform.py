@@ -264,9 +264,7 @@ class Platform:
         chosen = msgspec.structs.replace(self.kernel.settings, **settings)
         kernel = await _start(self._stack, chosen, self._loaded, self.clock)
         kernel.pipeline.limits = self.kernel.pipeline.limits
-        return type(self)(
-            self._stack, kernel, self._loaded, self.scene, self.databases, self.clock
-        )
+        return type(self)(self._stack, kernel, self._loaded, self.scene, self.databases, self.clock)
 
 
 class PlatformFactory:

@@ -623,9 +623,7 @@ def write_broken_plugin(root: Path, fault: str) -> BrokenPlugin:
             write_plugin(
                 root,
                 id="bad.quits",
-                files=_hook(
-                    "@hookimpl\nasync def tenant_disabled():\n    raise SystemExit(4)\n"
-                ),
+                files=_hook("@hookimpl\nasync def tenant_disabled():\n    raise SystemExit(4)\n"),
                 contract={"hooks": ["tenant_disabled"]},
             )
             return BrokenPlugin(

@@ -55,7 +55,8 @@ _COMPARABLE: Final = Query(
     f"select n.id from {SCHEMA}.athlete n where n.name_sorted = any (cast(:names as text[]))"
     f" union select b.id from {SCHEMA}.athlete b where b.birth_earliest = any (cast(:days as date[])) and b.birth_latest = b.birth_earliest"
     f" union select e.athlete_id from unnest(cast(:schemes as text[]), cast(:values as text[])) as i(scheme, value)"
-    f" join {SCHEMA}.external_id e on e.scheme = i.scheme and e.value = i.value)",
+    f" join {SCHEMA}.external_id e on e.scheme = i.scheme and e.value = i.value)"
+    " order by case when cast(:most as bigint) is not null then a.name_sorted = any (cast(:names as text[])) end desc limit :most",
     StoredAthlete,
 )
 _INSERT: Final[Query[Any]] = Query(
@@ -95,8 +96,15 @@ async def comparable(
     names: Collection[str],
     days: Collection[date],
     ids: Collection[tuple[str, str]],
+    *,
+    most: int | None = None,
 ) -> list[StoredAthlete]:
-    """The stored athletes with one of these names (sorted words), days of birth or identifiers; one statement."""
+    """The stored athletes with one of these names (sorted words), days of birth or identifiers; one statement.
+
+    Args:
+        names, days, ids: what is shared.
+        most: so many at most, those with the same name first; all when left out.
+    """
     if not (names or days or ids):
         return []
     return await db.all(
@@ -105,6 +113,7 @@ async def comparable(
         days=list(days),
         schemes=[one[0] for one in ids],
         values=[one[1] for one in ids],
+        most=most,
     )
 
 
