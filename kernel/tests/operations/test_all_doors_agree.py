@@ -162,10 +162,12 @@ class Doors:
         """What each door answers: ``ok`` or the refusal's code."""
         person = self.person(case)
         by_key = bool(case.by_key and person and person.key)
-        answers = {
-            "job": await self.job(case),
-            "call inside a reading or writing operation": await self.nested(case, by_key=by_key),
-        }
+        answers = {"job": await self.job(case)}
+        if case.plugin == "ENABLED" and case.status in {"active", "trial"}:
+            # The operation that calls belongs to the workshop: where that is off, nobody gets as far as calling.
+            answers["call inside a reading or writing operation"] = await self.nested(
+                case, by_key=by_key
+            )
         shown = [
             {"Authorization": f"Bearer {person.key if by_key else person.session}"}
             if person

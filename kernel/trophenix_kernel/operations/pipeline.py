@@ -232,7 +232,7 @@ class Pipeline:
             TrophenixError: the call was refused; nothing was written.
         """
         self.decide(bound, caller)
-        if bound.operation.scope == "platform" and caller.entry is not None:
+        if bound.operation.scope == "platform" and caller.entry is not None and request.job is None:
             # It runs without a tenant, whatever tenant the caller named: nobody has looked whether they belong there.
             caller = msgspec.structs.replace(caller, entry=None, rights=NO_RIGHTS, activated={})
         given: Any = request.read_input()

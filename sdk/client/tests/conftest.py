@@ -114,9 +114,7 @@ class Platform:
         self.athletes[athlete["id"]] = athlete
         return athlete
 
-    def answer(
-        self, call: Received, content: bytes
-    ) -> tuple[int, object]:
+    def answer(self, call: Received, content: bytes) -> tuple[int, object]:
         """The status and document that the contract promises for *call*."""
         if call.headers.get("authorization") != f"Bearer {self.key}":
             echoed = call.headers.get("authorization", "")
@@ -141,9 +139,7 @@ class Platform:
             self.replies[key] = (print_, status, document)
         return status, document
 
-    def _route(
-        self, call: Received, content: bytes
-    ) -> tuple[int, object]:
+    def _route(self, call: Received, content: bytes) -> tuple[int, object]:
         parts = [unquote(part) for part in call.path.removeprefix("/api/v1/").split("/")]
         match (call.method, parts):
             case ("GET", ["athletes"]):
