@@ -140,14 +140,16 @@ class TestWaiting:
     async def test_waiting_ends_with_a_refusal_that_says_when_to_try_again(
         self, new_pool: NewPool
     ) -> None:
-        pool = new_pool(size=1, wait_seconds=0.05)
+        pool = new_pool(size=1)
         lease = await pool.acquire(APP_ROLE)
+        pool.wait_seconds = 0.05
 
         with pytest.raises(Unavailable, match=r"within 0\.05 s") as refusal:
             await pool.acquire(APP_ROLE)
 
         assert refusal.value.headers == (("Retry-After", "1"),)
         pool.release(lease)
+        pool.wait_seconds = 10
         assert await usable(pool) == 1
 
     async def test_a_connection_that_came_in_the_instant_of_a_cancellation_is_not_lost(
@@ -168,8 +170,9 @@ class TestWaiting:
     async def test_a_connection_that_came_in_the_instant_the_patience_ended_is_not_lost(
         self, new_pool: NewPool
     ) -> None:
-        pool = new_pool(size=1, wait_seconds=0.02)
+        pool = new_pool(size=1)
         lease = await pool.acquire(APP_ROLE)
+        pool.wait_seconds = 0.02
         loop = asyncio.get_running_loop()
         waiting = asyncio.create_task(pool.acquire(APP_ROLE))
         await asyncio.sleep(0)
@@ -182,6 +185,7 @@ class TestWaiting:
         with contextlib.suppress(Unavailable):
             pool.release(await waiting)
 
+        pool.wait_seconds = 10
         assert await usable(pool) == 1
 
     async def test_a_freed_place_is_passed_on_when_the_first_in_the_queue_has_left(
