@@ -80,7 +80,7 @@ REFUSED = {
     "a program, by reading": f"copy {MINE}.rides to program 'cat'",
     "a program, by writing": "create temporary table t (x text); copy t from program 'id'",
     "a file, by COPY": "create temporary table t (x text); copy t from '/etc/passwd'",
-    "a file, by writing": f"copy (select 1) to '/tmp/{MINE}'",
+    "a file, by writing": f"copy (select 1) to '/nowhere/{MINE}'",
     "a file, by function": "select pg_read_file('/etc/passwd')",
     "a directory": "select pg_ls_dir('.')",
     "a large object from a file": "select lo_import('/etc/passwd')",

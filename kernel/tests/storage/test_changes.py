@@ -23,7 +23,8 @@ class _Heard(Changes):
 
     def __init__(self, dsn: str, *, heartbeat_seconds: float = 5.0) -> None:
         super().__init__(dsn, heartbeat_seconds=heartbeat_seconds)
-        self.told = {True: asyncio.Event(), False: asyncio.Event()}
+        self.losses = 0
+        self._turned = asyncio.Event()
 
     def lose(self) -> None:
         """As when the connection is lost."""
@@ -33,21 +34,30 @@ class _Heard(Changes):
         """As when the connection is there again."""
         self._trust(None)
 
-    async def until(self, *, listening: bool) -> None:
-        """Wait until it does, or does not, listen."""
-        await asyncio.wait_for(self.told[listening].wait(), 10)
+    async def until_listening(self) -> None:
+        """Wait until it listens."""
+        async with asyncio.timeout(10):
+            while not self.listening:
+                await self._turned.wait()
+
+    async def until_lost(self, times: int) -> None:
+        """Wait until the connection was lost that often."""
+        async with asyncio.timeout(10):
+            while self.losses < times:
+                await self._turned.wait()
 
     def _trust(self, connection: Any) -> None:
         super()._trust(connection)
         self._tell()
 
     def _distrust(self) -> None:
+        self.losses += self.listening
         super()._distrust()
         self._tell()
 
     def _tell(self) -> None:
-        self.told[self.listening].set()
-        self.told[not self.listening].clear()
+        turned, self._turned = self._turned, asyncio.Event()
+        turned.set()
 
 
 # ── the cache alone, every order of events ──────────────────────────────────────────────────────────────────────────────
@@ -219,13 +229,13 @@ async def test_a_listener_the_server_ended_is_replaced_and_nothing_stale_is_kept
                     " where application_name = 'trophenix changes' and datname = current_database()"
                 )
             assert ended >= 1
-            await one.changes.until(listening=False)
+            await one.changes.until_lost(number + 1)
             assert one.names.peek(one.tenant) is None
 
             await one.rename(f"Unheard {number}")
 
             assert await one.names.get(one.tenant) == f"Unheard {number}"
-            await one.changes.until(listening=True)
+            await one.changes.until_listening()
             assert await one.names.get(one.tenant) == f"Unheard {number}"
             await one.rename(f"Heard {number}")
             await one.changes.caught_up()
@@ -236,7 +246,7 @@ async def test_nothing_is_kept_while_the_server_is_away(carpool: Platform) -> No
     async with watched(carpool) as (one, wire):
         await one.names.get(one.tenant)
         wire.refuse()
-        await one.changes.until(listening=False)
+        await one.changes.until_lost(1)
 
         for number in range(3):
             await one.rename(f"Away {number}")
@@ -244,7 +254,7 @@ async def test_nothing_is_kept_while_the_server_is_away(carpool: Platform) -> No
             assert one.names.peek(one.tenant) is None
 
         wire.mend()
-        await one.changes.until(listening=True)
+        await one.changes.until_listening()
         assert await one.names.get(one.tenant) == "Away 2"
         assert one.names.peek(one.tenant) == "Away 2"
 
@@ -257,12 +267,12 @@ async def test_a_line_that_died_silently_is_found_by_its_missing_heartbeat(
 
         wire.freeze()
         await one.rename("Unheard")
-        await one.changes.until(listening=False)
+        await one.changes.until_lost(1)
 
         assert one.names.peek(one.tenant) is None
         assert await one.names.get(one.tenant) == "Unheard"
         wire.mend()
-        await one.changes.until(listening=True)
+        await one.changes.until_listening()
 
 
 async def test_a_listener_starts_while_the_server_is_away(carpool: Platform) -> None:
@@ -275,7 +285,7 @@ async def test_a_listener_starts_while_the_server_is_away(carpool: Platform) -> 
         assert await one.names.get(one.tenant) == "Alpha"
 
         wire.mend()
-        await one.changes.until(listening=True)
+        await one.changes.until_listening()
         await one.changes.stop()
         assert not one.changes.listening
 
