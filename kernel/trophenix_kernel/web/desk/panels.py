@@ -523,7 +523,8 @@ async def import_apply(
         await at.visit.call(at.name(bringing.revert), {"id": batch})
         return at.visit.go(address, "reverted")
     columns = sorted(
-        (name for name in posted if name.startswith("column-")), key=lambda name: int(name[7:])
+        (name for name in posted if name.startswith("column-") and name[7:].isdecimal()),
+        key=lambda name: int(name[7:]),
     )
     mapping = [str(posted[name][0]) for name in columns]
     await at.visit.call(at.name(bringing.apply), {"id": batch, "mapping": mapping})
